@@ -1,0 +1,166 @@
+// Package config turns files, environment and flags into one Config, and the command line of rsoe into an Enabler.
+//
+// Sources are read in this order, a later one replacing what an earlier one set: Default, a TOML file, an rs.config, the
+// environment, assignments of the command line. Farms and servers of all files are added up.
+//
+// A mistake is a Problem with its file and line; Load collects all of them before it gives up. A Warning has the same
+// shape and changes nothing. No secret is ever part of either, nor of what Dump prints.
+//
+// A Config is made before the server runs and read only afterwards: any goroutine may read it.
+package config
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// Config is everything that a server reads at its start. Start from Default: the zero Config is not valid.
+//
+// The comment of a field is its manual, and the reference in docs/configuration.md is made of it. The tag toml is the
+// field's name in a file, unit tells what a number stands for: bytes, port or verbosity.
+type Config struct {
+	Relay  Relay  `toml:"relay"`
+	Admin  Admin  `toml:"admin"`
+	Log    Log    `toml:"log"`
+	Limits Limits `toml:"limits"`
+
+	// Number of event loops. 0: as many as GOMAXPROCS. At most 1024.
+	Loops int `toml:"loops"`
+	// How long running requests may take to finish after the first SIGTERM or SIGINT. 0: they are cut at once.
+	DrainTimeout time.Duration `toml:"drain_timeout"`
+
+	// Demo is set by Load when no file was given: serve the demonstration. It is no key of a file.
+	Demo bool `toml:"-"`
+}
+
+// Relay is the relay door: clients on one side, the enablers of back-end servers on the other, both on the same listeners.
+type Relay struct {
+	// Addresses to listen on, as host:port; an empty host is every address, port 0 a free one.
+	// Not set in any file that configures the relay: 127.0.0.1:8080. An empty list: the door stays closed.
+	Listen []string `toml:"listen"`
+	// URL paths under which clients reach a farm, as PREFIX/FARM/PATH. At least one.
+	ClientPrefixes []string `toml:"client_prefixes"`
+	// URL paths under which enablers open their lanes. At least one, none of them also a client prefix.
+	ServerPrefixes []string `toml:"server_prefixes"`
+	// Networks (192.0.2.0/24) or addresses whose X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded are believed.
+	// Empty: nobody's.
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies"`
+
+	// From the first byte of a request until its head is complete; further bytes do not extend it. More than 0.
+	HeaderTimeout time.Duration `toml:"header_timeout"`
+	// How long a client's connection may wait for its next request. More than 0.
+	IdleTimeout time.Duration `toml:"idle_timeout"`
+	// From the end of a request until the head of its response, then 504. 0: no limit.
+	ResponseTimeout time.Duration `toml:"response_timeout"`
+	// Slowest request body that is borne, in bytes a second, measured once body_grace has passed; then 408. 0: any.
+	BodyMinRate int `toml:"body_min_rate" unit:"bytes"`
+	// How long a request body may take before its rate is judged. 0: judged at once.
+	BodyGrace time.Duration `toml:"body_grace"`
+	// Bytes of one request or response that may be on their way over a lane without having been credited. 4 KiB to 1 GiB.
+	StreamWindow int `toml:"stream_window" unit:"bytes"`
+	// Interval of pings on a lane; a lane silent for three of them is closed. More than 0.
+	Heartbeat time.Duration `toml:"heartbeat"`
+
+	// Longest request line in bytes, then 414. At least 64.
+	RequestLine int `toml:"request_line" unit:"bytes"`
+	// Longest head of a request in bytes, request line included, then 431. At least request_line.
+	Head int `toml:"head" unit:"bytes"`
+	// Most fields in a head, then 431. At least 1.
+	Fields int `toml:"fields"`
+	// Longest trailer section in bytes, then 431. 0: no trailer fields at all.
+	TrailerBytes int `toml:"trailer_bytes" unit:"bytes"`
+	// Longest request body in bytes, then 413. 0: no limit.
+	MaxRequestBody int64 `toml:"max_request_body" unit:"bytes"`
+
+	// Where one line a request is written: a file, which is appended to, or - for standard error. Empty: nowhere.
+	AccessLog string `toml:"access_log"`
+	// Free text about this relay for its status page. At most 2048 bytes.
+	Description string `toml:"description"`
+
+	// The relay servers of the farm, this one included, that enablers are told to open lanes to.
+	Servers []RelayServer `toml:"server"`
+	// What clients address.
+	Farms []Farm `toml:"farm"`
+	// Who may serve a farm.
+	Backends []Backend `toml:"backend"`
+}
+
+// Admin is the listener for health, metrics and tables. It asks nobody for a password: keep it on loopback.
+type Admin struct {
+	// Address to listen on, as host:port; port 0 is a free one. Empty: no such listener.
+	Listen string `toml:"listen"`
+}
+
+// Log says what the program writes about itself, to standard error.
+type Log struct {
+	// error, warn, info or debug. Empty: what verbosity asks for.
+	Level string `toml:"level"`
+	// text, json, or auto: text on a terminal and JSON otherwise.
+	Format string `toml:"format"`
+	// 0 errors only, 1 sessions, 2 requests, 3 packets, 4 debugging, 5 every byte, payloads included.
+	Verbosity int `toml:"verbosity" unit:"verbosity"`
+}
+
+// Limits hold for the whole process.
+type Limits struct {
+	// Most connections at a time; one more is refused and counted. 0: what the descriptor limit allows.
+	MaxConnections int `toml:"max_connections"`
+	// Requests of one connection that may wait for their turn; the connection is not read until they are fewer. 1 to 1000.
+	MaxPipeline int `toml:"max_pipeline"`
+	// Bytes of bodies in flight, all connections together; above it new requests get 503. 0: a quarter of GOMEMLIMIT, or
+	// of the machine's memory where that is not set.
+	MemoryBytes int64 `toml:"memory_bytes" unit:"bytes"`
+}
+
+// DefaultListen is where the relay door opens when it is configured and nobody says where.
+const DefaultListen = "127.0.0.1:8080"
+
+// Default returns the configuration of the demonstration, less its farm: every field has the default of its manual.
+func Default() *Config {
+	return &Config{
+		Relay: Relay{
+			Listen: []string{DefaultListen},
+			ClientPrefixes: []string{ // the Apache form, then IIS 11 to 17
+				"/cli/iarelayserver",
+				"/ias_relay_server/client/rs_client.dll",
+				"/rs16/client/rs_client.dll",
+				"/rs16.5/client/rs.dll",
+				"/rs17/client/rs.dll",
+			},
+			ServerPrefixes: []string{
+				"/srv/iarelayserver",
+				"/ias_relay_server/server/rs_server.dll",
+				"/rs16/server/rs_server.dll",
+				"/rs16.5/server/rs.dll",
+				"/rs17/server/rs.dll",
+			},
+			HeaderTimeout:   10 * time.Second,
+			IdleTimeout:     60 * time.Second,
+			ResponseTimeout: 120 * time.Second,
+			BodyMinRate:     500,
+			BodyGrace:       10 * time.Second,
+			StreamWindow:    256 << 10,
+			Heartbeat:       15 * time.Second,
+			RequestLine:     8 << 10,
+			Head:            32 << 10,
+			Fields:          100,
+			TrailerBytes:    8 << 10,
+		},
+		Admin:        Admin{Listen: "127.0.0.1:8081"},
+		Log:          Log{Format: "auto", Verbosity: 1},
+		Limits:       Limits{MaxPipeline: 16},
+		DrainTimeout: 30 * time.Second,
+	}
+}
+
+// MemoryLimit returns what MemoryBytes stands for on a machine with machineBytes of memory, in bytes.
+func (l Limits) MemoryLimit(machineBytes int64) int64 {
+	if l.MemoryBytes > 0 {
+		return l.MemoryBytes
+	}
+	if limit := debug.SetMemoryLimit(-1); limit > 0 && limit < machineBytes {
+		machineBytes = limit
+	}
+	return machineBytes / 4
+}
