@@ -1,0 +1,10 @@
+// Package bench holds the programs that measure whole servers. Nothing in it is a timed test: a number is read, never asserted.
+//
+//	bench/relay    the HTTP relay beside nginx, HAProxy, an OpenSSH reverse tunnel, frp and chisel, in turns in one run
+//	bench/idle     bytes of memory that one idle client connection costs
+//	bench/slow     fast clients while slow readers hold large bodies; 1 GiB down and up with its hash compared
+//	bench/harness  what they share: processes, ports, /proc readers, wrk, the origin, one starter a contender
+//
+// Each program starts what it needs on loopback ports that it picks free, in a temporary directory, and ends exactly the
+// processes that it started, also on Ctrl-C. RESULTS.md says how to reproduce its figures.
+package bench

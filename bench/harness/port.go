@@ -1,0 +1,29 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// FreePort returns a loopback port that nobody listens on. It lies below the range from which the kernel takes the ports of
+// outgoing connections, of which a load program opens many: none of them can take it before the contender does.
+func FreePort() (int, error) {
+	const low, high, tries = 20000, 32000, 200
+	for range tries {
+		port := low + rand.IntN(high-low)
+		ln, err := net.Listen("tcp", Address(port))
+		if err != nil {
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			return 0, fmt.Errorf("harness: %w", err)
+		}
+		return port, nil
+	}
+	return 0, errors.New("harness: no free port")
+}
+
+// Address is the loopback address with a port.
+func Address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

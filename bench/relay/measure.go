@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"roundhouse/bench/harness"
+)
+
+// sample is what one contender did in one round of a cell, or the medians over the rounds.
+type sample struct {
+	perSecond   float64       // complete answers
+	bytesPerSec float64       // also of answers that the end of the round cut off
+	p50, p99    time.Duration // of complete answers
+	cpu         time.Duration // of all processes of the contender together, a request; 0 for the origin
+	rss, pss    int64         // bytes, after the load
+	errors      int64         // of sockets, and statuses that are not 2xx or 3xx; summed over the rounds, not a median
+}
+
+// row is a contender in a cell.
+type row struct {
+	name   string
+	rounds []sample
+}
+
+// cell is one body size with one count of connections.
+type cell struct {
+	body  harness.Body
+	conns int
+	rows  []row
+}
+
+func measureAll(ctx context.Context, o *options, contenders []*harness.Contender) ([]cell, error) {
+	var cells []cell
+	for _, body := range o.bodies {
+		conns := o.conns
+		if body.Size >= bigBody {
+			conns = o.bigConns
+		}
+		for _, n := range conns {
+			c, err := measureCell(ctx, o, contenders, body, n)
+			if err != nil {
+				return nil, err
+			}
+			cells = append(cells, c)
+		}
+	}
+	return cells, nil
+}
+
+func measureCell(ctx context.Context, o *options, contenders []*harness.Contender, body harness.Body, conns int) (cell, error) {
+	c := cell{body: body, conns: conns, rows: make([]row, len(contenders))}
+	for round := range o.rounds {
+		for i, contender := range contenders {
+			s, err := measure(ctx, contender, body, conns, o.duration)
+			if err != nil {
+				return cell{}, fmt.Errorf("%s: %w", contender.Name, err)
+			}
+			progress("%s x %d, round %d: %-14s %9.0f/s, p99 %v, %v CPU, %d errors",
+				body.Name, conns, round+1, contender.Name, s.perSecond, s.p99, s.cpu, s.errors)
+			c.rows[i].name = contender.Name
+			c.rows[i].rounds = append(c.rows[i].rounds, s)
+		}
+	}
+	return c, nil
+}
+
+func measure(ctx context.Context, c *harness.Contender, body harness.Body, conns int, d time.Duration) (s sample, err error) {
+	if err := c.Settle(ctx); err != nil {
+		return s, err
+	}
+	before, err := c.CPU()
+	if err != nil {
+		return s, err
+	}
+	r, err := harness.RunWrk(ctx, c.URL+body.Name, conns, d)
+	if err != nil {
+		return s, err
+	}
+	after, err := c.CPU()
+	if err != nil {
+		return s, err
+	}
+	if s.rss, s.pss, err = c.Memory(); err != nil {
+		return s, err
+	}
+	s.perSecond, s.p50, s.p99 = r.PerSecond, r.P50, r.P99
+	s.errors = r.SocketErrors + r.BadStatus
+	if r.Requests > 0 && r.PerSecond > 0 {
+		s.bytesPerSec = float64(r.Bytes) / (float64(r.Requests) / r.PerSecond)
+	}
+	s.cpu = perRequest(harness.CPUBetween(before, after), r, body)
+	return s, nil
+}
+
+// perRequest divides CPU time by the requests. Big bodies are counted by bytes: of few requests, those that the end of the
+// round cut off are a good part.
+func perRequest(cpu time.Duration, r harness.WrkResult, body harness.Body) time.Duration {
+	n := float64(r.Requests)
+	if body.Size >= bigBody {
+		n = float64(r.Bytes) / float64(body.Size)
+	}
+	if n == 0 {
+		return 0
+	}
+	return time.Duration(float64(cpu) / n)
+}
+
+// medians returns the median over the rounds of each figure by itself, and the sum of the errors.
+func (r row) medians() (m sample) {
+	m.perSecond = median(r.rounds, func(s sample) float64 { return s.perSecond })
+	m.bytesPerSec = median(r.rounds, func(s sample) float64 { return s.bytesPerSec })
+	m.p50 = median(r.rounds, func(s sample) time.Duration { return s.p50 })
+	m.p99 = median(r.rounds, func(s sample) time.Duration { return s.p99 })
+	m.cpu = median(r.rounds, func(s sample) time.Duration { return s.cpu })
+	m.rss = median(r.rounds, func(s sample) int64 { return s.rss })
+	m.pss = median(r.rounds, func(s sample) int64 { return s.pss })
+	for _, s := range r.rounds {
+		m.errors += s.errors
+	}
+	return m
+}
+
+// median returns the middle one of the values, the mean of the middle two if their number is even.
+func median[T int64 | float64 | time.Duration](rounds []sample, value func(sample) T) T {
+	values := make([]T, len(rounds))
+	for i, s := range rounds {
+		values[i] = value(s)
+	}
+	slices.Sort(values)
+	mid := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[mid-1] + values[mid]) / 2
+	}
+	return values[mid]
+}
