@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"roundhouse/bench/harness"
+)
+
+// limits says when a figure counts as still.
+type limits struct {
+	still    time.Duration // for so long it has not changed by more than a two-hundredth
+	deadline time.Duration // give up after so long
+}
+
+// target is the server under test.
+type target struct {
+	pids   []int // the process whose connections they are, and its workers
+	others []int // the rest of the contender: the enabler
+	url    *url.URL
+}
+
+func run(ctx context.Context, o *options, request bool) (result, error) {
+	lab, err := harness.NewLab()
+	if err != nil {
+		return result{}, err
+	}
+	defer lab.Close()
+	t := target{pids: []int{o.pid}, url: o.url}
+	if t.url == nil {
+		if t, err = start(ctx, lab, o); err != nil {
+			return result{}, err
+		}
+	}
+	return measure(ctx, o, t, request)
+}
+
+func start(ctx context.Context, lab *harness.Lab, o *options) (t target, err error) {
+	body, err := harness.ParseBody("100")
+	if err != nil {
+		return t, err
+	}
+	_, port, err := harness.StartOrigin(ctx, lab, 1, []harness.Body{body})
+	if err != nil {
+		return t, err
+	}
+	starter, err := harness.FindStarter(&o.products, o.contender)
+	if err != nil {
+		return t, err
+	}
+	c, err := starter.Run(ctx, lab, port, body)
+	if err != nil {
+		return t, err
+	}
+	if t.url, err = url.Parse(c.URL + body.Name); err != nil {
+		return t, err
+	}
+	for i, p := range c.Procs {
+		tree, err := harness.Descendants(p.PID)
+		if err != nil {
+			return t, err
+		}
+		for _, id := range tree {
+			if i == 0 {
+				t.pids = append(t.pids, id.PID)
+			} else {
+				t.others = append(t.others, id.PID)
+			}
+		}
+	}
+	return t, nil
+}
+
+// warmRequests are sent over a few connections first, so that what the first requests cost once is not counted.
+const warmRequests = 200
+
+func measure(ctx context.Context, o *options, t target, request bool) (r result, err error) {
+	r = result{request: request, n: o.n}
+	if err := warmUp(ctx, t.url, warmRequests); err != nil {
+		return r, err
+	}
+	if r.before, _, err = settle(ctx, t.pids, o.settle); err != nil {
+		return r, err
+	}
+	othersBefore, err := sumPSS(t.others)
+	if err != nil {
+		return r, err
+	}
+	filesBefore, err := countDescriptors(t.pids)
+	if err != nil {
+		return r, err
+	}
+	begin := time.Now()
+	conns, err := openAll(ctx, t.url, o.n, request)
+	defer conns.close()
+	if err != nil {
+		return r, err
+	}
+	fmt.Fprintf(os.Stderr, "%d connections opened in %v\n", o.n, time.Since(begin).Round(time.Millisecond))
+	if r.after, r.settled, err = settle(ctx, t.pids, o.settle); err != nil {
+		return r, err
+	}
+	othersAfter, err := sumPSS(t.others)
+	if err != nil {
+		return r, err
+	}
+	filesAfter, err := countDescriptors(t.pids)
+	if err != nil {
+		return r, err
+	}
+	r.descriptors, r.enabler = filesAfter-filesBefore, othersAfter-othersBefore
+	r.alive, err = conns.countAlive()
+	return r, err
+}
+
+func countDescriptors(pids []int) (sum int, err error) {
+	for _, pid := range pids {
+		n, err := harness.CountDescriptors(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func sumPSS(pids []int) (sum int64, err error) {
+	for _, pid := range pids {
+		n, err := harness.ReadPSS(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// settle reads the PSS of processes until it stands still. ok is false if it never did; then pss is the last reading.
+func settle(ctx context.Context, pids []int, l limits) (pss int64, ok bool, err error) {
+	const pause, parts = 250 * time.Millisecond, 200
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	begin := time.Now()
+	var low, high int64 // of the readings since
+	since := begin
+	for {
+		if pss, err = sumPSS(pids); err != nil {
+			return 0, false, err
+		}
+		if pss == 0 {
+			return 0, false, fmt.Errorf("processes %v are gone", pids)
+		}
+		low, high = min(low, pss), max(high, pss)
+		if now := time.Now(); high-low > high/parts {
+			low, high, since = pss, pss, now
+		} else if now.Sub(since) >= l.still {
+			return pss, true, nil
+		}
+		if time.Since(begin) > l.deadline {
+			return pss, false, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, false, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
