@@ -1,0 +1,148 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// AcceptOptions says what becomes of the connections of a listener.
+type AcceptOptions struct {
+	// Open makes the session of a new connection. It runs on the connection's loop.
+	Open func(*Conn) Session
+	// Max is the number of connections of this listener that may be open; more are closed at once and counted. 0: no limit.
+	Max int
+	// TLS, when not nil, makes the listener speak TLS. The handshake runs in a goroutine, with a time limit of 10 s.
+	TLS *tls.Config
+}
+
+// Acceptor accepts the connections of one listener and deals them out to the loops in turn.
+type Acceptor struct {
+	group *Group
+	ln    net.Listener
+	opts  AcceptOptions
+	open  atomic.Int64
+	done  chan struct{} // closed when the accept goroutine has ended
+	quit  chan struct{} // closed by Close, to end a pause after an error
+}
+
+// Accept starts to accept connections from ln, which it takes over: any listener of TCP or Unix stream sockets, so one that was
+// inherited, too.
+//
+// It is not gnet that accepts: there an error such as EMFILE ends the whole engine. Here it is waited out.
+func (g *Group) Accept(ln net.Listener, o AcceptOptions) (*Acceptor, error) {
+	a := &Acceptor{group: g, ln: ln, opts: o, done: make(chan struct{}), quit: make(chan struct{})}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping.Load() {
+		return nil, errStopping
+	}
+	g.acceptors[a] = struct{}{}
+	go a.run() // ends when Close closes the listener, which waits for it
+	return a, nil
+}
+
+// Addr is the listener's address.
+func (a *Acceptor) Addr() net.Addr { return a.ln.Addr() }
+
+// Close closes the listener. Connections stay. When it returns, no more will be accepted.
+func (a *Acceptor) Close() {
+	g := a.group
+	g.mu.Lock()
+	_, mine := g.acceptors[a]
+	delete(g.acceptors, a)
+	g.mu.Unlock()
+	if mine {
+		close(a.quit)
+		a.ln.Close()
+	}
+	<-a.done
+}
+
+func (g *Group) closeAcceptors() {
+	g.mu.Lock()
+	var all []*Acceptor
+	for a := range g.acceptors {
+		all = append(all, a)
+	}
+	g.mu.Unlock()
+	for _, a := range all {
+		a.Close()
+	}
+}
+
+func (a *Acceptor) run() {
+	defer close(a.done)
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		nc, err := a.ln.Accept()
+		switch {
+		case err == nil:
+			pause = shortest
+			a.take(nc)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // EMFILE and its kin: the connection waits in the listener's queue
+			a.group.stats.acceptErrors.Add(1)
+			a.group.log.Warn("accept failed; trying again", "listener", a.ln.Addr().String(), "error", err, "after", pause)
+			select {
+			case <-a.quit:
+			case <-time.After(pause):
+			}
+			pause = min(2*pause, longest)
+		}
+	}
+}
+
+// take brings one accepted connection to a loop.
+func (a *Acceptor) take(nc net.Conn) {
+	g := a.group
+	if n := a.open.Add(1); a.opts.Max > 0 && n > int64(a.opts.Max) {
+		a.open.Add(-1)
+		g.stats.refused.Add(1)
+		nc.Close()
+		return
+	}
+	c := g.Next().newConn(nc)
+	c.acceptor = a
+	c.open = func(c *Conn, err error) Session {
+		if err != nil {
+			return nil
+		}
+		return a.opts.Open(c)
+	}
+	// Ends when gnet has the connection, at the latest after the time limit of the handshake; Stop waits for it.
+	g.background(func() {
+		if a.opts.TLS != nil {
+			if err := c.handshake(nc, a.opts.TLS, false); err != nil {
+				nc.Close()
+				c.lost(err)
+				return
+			}
+		}
+		c.enrol(nc)
+	}, func() { nc.Close(); c.lost(errStopping) })
+}
+
+var errStopping = errors.New("loop: the group is stopping")
+
+// background runs f in a goroutine that Stop waits for, or instead when the group is stopping.
+func (g *Group) background(f, instead func()) {
+	g.mu.Lock()
+	stopping := g.stopping.Load()
+	if !stopping {
+		g.enrolls.Add(1)
+	}
+	g.mu.Unlock()
+	if stopping {
+		instead()
+		return
+	}
+	go func() {
+		defer g.enrolls.Done()
+		f()
+	}()
+}

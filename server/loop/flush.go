@@ -1,0 +1,298 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+)
+
+// Write appends b to the output. It keeps no reference to b. On a closing connection it does nothing.
+func (c *Conn) Write(b []byte) {
+	if c.Closing() {
+		return
+	}
+	if c.tls != nil {
+		c.tls.write(b)
+	} else {
+		c.buffer().B = append(c.out.B, b...)
+	}
+	c.wrote()
+}
+
+// Buffer lends the output buffer for appending: b := c.Buffer(); b = append(b, ...); c.SetBuffer(b). It saves a copy where the
+// bytes are made anyway. Nothing else of the connection may be called between the two.
+func (c *Conn) Buffer() []byte {
+	if c.tls != nil {
+		return c.tls.buffer().B
+	}
+	return c.buffer().B
+}
+
+// SetBuffer takes back what Buffer lent.
+func (c *Conn) SetBuffer(b []byte) {
+	switch {
+	case c.Closing():
+		return
+	case c.tls != nil:
+		c.tls.buffer().B = b
+	default:
+		c.out.B = b
+	}
+	c.wrote()
+}
+
+// Writev sends parts after what is queued, in one system call and without a copy, as far as the socket takes them; the rest is
+// copied. It keeps no reference. At most six parts.
+func (c *Conn) Writev(parts ...[]byte) {
+	if c.Closing() {
+		return
+	}
+	if c.tls != nil || c.isBlocked || c.fd < 0 || c.state == connOpening {
+		for _, p := range parts {
+			c.Write(p)
+		}
+		return
+	}
+	iov, total := c.loop.iov[:0], 0
+	if c.out != nil {
+		iov = append(iov, c.out.B[c.sent:])
+		total = len(iov[0])
+	}
+	queued := total
+	for _, p := range parts {
+		iov = append(iov, p)
+		total += len(p)
+	}
+	n := c.writev(iov)
+	clear(c.loop.iov[:])
+	if n == total {
+		c.releaseOut()
+		return
+	}
+	c.keepRest(parts, n, queued)
+}
+
+// keepRest puts what a writev left into the output buffer; n bytes are gone, queued of all were in the buffer before.
+func (c *Conn) keepRest(parts [][]byte, n, queued int) {
+	if c.Closing() {
+		return
+	}
+	if n >= queued {
+		c.releaseOut()
+		n -= queued
+	} else {
+		c.sent += n
+		n = 0
+	}
+	out := c.buffer()
+	for _, p := range parts {
+		gone := min(n, len(p))
+		n -= gone
+		out.B = append(out.B, p[gone:]...)
+	}
+	c.block()
+	c.mark()
+}
+
+// writev is writev(2) with the errors sorted out: how many bytes the socket took.
+func (c *Conn) writev(iov [][]byte) int {
+	n, err := unix.Writev(c.fd, iov)
+	return c.took(n, err)
+}
+
+func (c *Conn) took(n int, err error) int {
+	switch err {
+	case nil:
+		c.loop.bytesOut.Add(int64(n))
+		return n
+	case unix.EAGAIN, unix.EINTR:
+		return 0
+	default:
+		c.fail(err)
+		return 0
+	}
+}
+
+// buffer returns the output buffer and takes one from the pool when there is none.
+func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
+	if c.out == nil {
+		c.out = bytebufferpool.Get()
+	}
+	if c.sent > flushAt && c.sent > len(c.out.B)/2 {
+		n := copy(c.out.B, c.out.B[c.sent:])
+		c.out.B, c.sent = c.out.B[:n], 0
+	}
+	return c.out
+}
+
+// wrote follows every append to the output.
+func (c *Conn) wrote() {
+	c.mark()
+	if c.inFlush {
+		return
+	}
+	if c.Pending() >= flushAt && !c.isBlocked {
+		c.flush()
+		return
+	}
+	c.queueOut()
+}
+
+// mark keeps the high watermark.
+func (c *Conn) mark() {
+	if c.Pending() > c.high {
+		c.above = true
+	}
+}
+
+// queueOut sees to it that flush is called: at the end of the callback, or of the turn for a batched connection.
+func (c *Conn) queueOut() {
+	if c.queuedOut || c.state == connOpening {
+		return
+	}
+	c.queuedOut = true
+	l := c.loop
+	if c.batched && c.state == connOpen {
+		l.batch = append(l.batch, c)
+		l.askTurn()
+		return
+	}
+	l.dirty = append(l.dirty, c)
+	if l.depth == 0 {
+		l.askTurn()
+	}
+}
+
+// flushBatch flushes the batched connections, at the end of a turn.
+func (l *Loop) flushBatch() {
+	for i := 0; i < len(l.batch); i++ {
+		c := l.batch[i]
+		l.batch[i] = nil
+		c.queuedOut = false
+		c.flush()
+	}
+	l.batch = l.batch[:0]
+}
+
+// flush writes as much as the socket takes.
+func (c *Conn) flush() {
+	if c.inFlush || c.state >= connDead || c.state == connOpening || c.fd < 0 {
+		return
+	}
+	c.inFlush = true
+	if c.flusher != nil && c.state == connOpen {
+		c.flusher.BeforeFlush(c)
+	}
+	if c.tls != nil {
+		c.tls.seal(c.state == connFlushing)
+	}
+	if c.out != nil && !c.isBlocked {
+		c.send()
+	}
+	c.inFlush = false
+	if c.state == connFlushing {
+		c.goOnClosing()
+	}
+	if c.above && c.Pending() <= c.low && c.state == connOpen {
+		c.above = false
+		c.callDrained()
+	}
+}
+
+// send writes the output buffer; what the socket does not take waits for room.
+func (c *Conn) send() {
+	b := c.out.B[c.sent:]
+	if len(b) > 0 {
+		n, err := unix.Write(c.fd, b)
+		c.sent += c.took(n, err)
+	}
+	switch {
+	case c.state >= connDead:
+	case c.sent == len(c.out.B):
+		c.releaseOut()
+	default:
+		c.block()
+	}
+}
+
+// block waits for room in the send buffer.
+func (c *Conn) block() {
+	if !c.isBlocked && c.state < connDead {
+		c.isBlocked = true
+		c.loop.waiting.Add(1)
+		c.arm(unix.EPOLLOUT)
+	}
+}
+
+// arm asks for one report of events, and of errors and hang-ups, which are always reported.
+func (c *Conn) arm(events uint32) {
+	ev := unix.EpollEvent{Events: events | unix.EPOLLONESHOT, Fd: int32(uint32(c.id)), Pad: int32(c.id >> 32)}
+	op := unix.EPOLL_CTL_ADD
+	if c.watched {
+		op = unix.EPOLL_CTL_MOD
+	}
+	if err := unix.EpollCtl(c.loop.watch, op, c.fd, &ev); err != nil {
+		c.fail(err)
+		return
+	}
+	c.watched = true
+	c.loop.blocked[c.id] = c
+	c.loop.watching.Store(int32(len(c.loop.blocked)))
+	c.loop.group.ticker.wakeBy(time.Since(epoch) + roomTick)
+}
+
+// unwatch forgets the connection's descriptor, before that is closed or changed.
+func (c *Conn) unwatch() {
+	c.unblock()
+	if c.watched {
+		// The descriptor may be broken; what counts is that it is not in the set.
+		_ = unix.EpollCtl(c.loop.watch, unix.EPOLL_CTL_DEL, c.fd, nil)
+		c.watched = false
+	}
+}
+
+func (c *Conn) unblock() {
+	if c.isBlocked {
+		c.isBlocked = false
+		c.loop.waiting.Add(-1)
+	}
+	if c.watched {
+		delete(c.loop.blocked, c.id)
+		c.loop.watching.Store(int32(len(c.loop.blocked)))
+	}
+}
+
+// pollBlocked flushes the blocked connections that have room again. The ticker calls for it every millisecond while there are
+// any, and a busy loop looks by itself.
+func (l *Loop) pollBlocked() {
+	var events [64]unix.EpollEvent
+	for {
+		n, err := unix.EpollWait(l.watch, events[:], 0)
+		if n <= 0 || err != nil { // EINTR: the next tick looks again
+			return
+		}
+		for _, ev := range events[:n] {
+			id := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
+			if c := l.blocked[id]; c != nil {
+				c.writable(ev.Events)
+			}
+		}
+		if n < len(events) {
+			return
+		}
+	}
+}
+
+func (c *Conn) writable(events uint32) {
+	orphan := c.gc == nil
+	if orphan && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		c.fail(unix.ECONNRESET)
+		return
+	}
+	c.unblock()
+	c.flush()
+	if orphan && !c.isBlocked && c.state < connDead {
+		c.arm(0) // its one shot is spent: watch for errors again
+	}
+}

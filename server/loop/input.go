@@ -1,0 +1,275 @@
+package loop
+
+import (
+	"errors"
+	"io"
+	"runtime/debug"
+
+	"github.com/panjf2000/gnet/v2"
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+)
+
+// handler is what gnet calls.
+type handler struct{ gnet.BuiltinEventEngine }
+
+// OnOpen runs on the loop that a connection was enrolled into.
+func (*handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
+	if c, ok := gc.Context().(*Conn); ok {
+		c.loop.depth++
+		c.opened(gc)
+		c.loop.leave()
+	}
+	return nil, gnet.None
+}
+
+// OnTraffic has new input in gnet's buffer. All of it is taken every time: gnet would keep the rest without a limit.
+func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
+	b, _ := gc.Next(-1) // cannot fail: -1 takes what there is
+	if c, ok := gc.Context().(*Conn); ok {
+		c.loop.depth++
+		c.loop.bytesIn.Add(int64(len(b)))
+		c.received(b)
+		c.loop.leave()
+	}
+	return gnet.None
+}
+
+// OnClose is called for whatever reason gnet stops reading a connection; the descriptor is still open.
+func (*handler) OnClose(gc gnet.Conn, err error) gnet.Action {
+	if c, ok := gc.Context().(*Conn); ok && c.gc == gc {
+		c.loop.depth++
+		c.ended(err)
+		c.loop.leave()
+	}
+	return gnet.None
+}
+
+// opened ties the connection to gnet's, and asks for its session.
+func (c *Conn) opened(gc gnet.Conn) {
+	c.gc, c.fd = gc, gc.Fd()
+	c.loop.conns[c.id] = c
+	if c.state != connOpening { // closed before it came here
+		return
+	}
+	if c.paused {
+		c.setMask()
+	}
+	c.state = connOpen
+	if open := c.open; open != nil {
+		c.open = nil
+		s := c.callOpenSession(open)
+		if s == nil && c.session == nil {
+			c.fail(nil)
+			return
+		}
+		if s != nil {
+			c.SetSession(s)
+		}
+	}
+	c.queueOut()
+	c.Again()
+}
+
+// received takes b, which is valid until it returns.
+func (c *Conn) received(b []byte) {
+	switch c.state {
+	case connOpen:
+	case connLingering:
+		if c.thrown += len(b); c.thrown > lingerBytes {
+			c.fail(nil)
+		}
+		return
+	default:
+		return
+	}
+	if c.tls != nil {
+		c.tls.incoming(b)
+		b = nil
+	}
+	c.feed(b)
+}
+
+// feed offers what is unread, and b after it, to the session.
+func (c *Conn) feed(b []byte) {
+	if c.tls != nil {
+		c.tls.pump(c)
+		return
+	}
+	c.offer(b)
+}
+
+// offer gives the session what was left unread and then b. Left-over bytes are joined with as little of b as completes them,
+// so that the bulk of b is never copied.
+func (c *Conn) offer(b []byte) {
+	if c.state != connOpen {
+		return
+	}
+	if c.paused {
+		c.keep(b)
+		return
+	}
+	if c.Unread() > 0 {
+		if b = c.offerJoined(b); b == nil {
+			return
+		}
+	}
+	if len(b) == 0 || c.state != connOpen {
+		return
+	}
+	if c.paused {
+		c.keep(b)
+		return
+	}
+	if n, ok := c.callData(b); ok && n < len(b) {
+		c.keep(b[n:])
+	}
+}
+
+// offerJoined works off the left-over bytes. It returns what is then unread of b, or nil when all of b is kept or gone.
+func (c *Conn) offerJoined(b []byte) []byte {
+	const first = 512 // bytes: completes most left-overs, which are parts of a line or of a frame's header
+	for take := min(first, len(b)); ; take = min(2*take, len(b)) {
+		left := c.in
+		c.in = nil
+		old := len(left.B)
+		left.B = append(left.B, b[:take]...)
+		n, ok := c.callData(left.B)
+		if !ok {
+			bytebufferpool.Put(left)
+			return nil
+		}
+		if n >= old { // the left-over bytes are gone: go on in b itself
+			bytebufferpool.Put(left)
+			return b[n-old:]
+		}
+		rest := copy(left.B, left.B[n:old])
+		left.B = left.B[:rest]
+		c.in = left
+		if take == len(b) || c.paused || n > 0 || c.state != connOpen {
+			c.keep(b)
+			if n > 0 {
+				c.Again()
+			}
+			return nil
+		}
+	}
+}
+
+// keep stores input that the session has not taken.
+func (c *Conn) keep(b []byte) {
+	if len(b) == 0 || c.state != connOpen {
+		return
+	}
+	if c.in == nil {
+		c.in = bytebufferpool.Get()
+	}
+	c.in.B = append(c.in.B, b...)
+}
+
+// ended follows gnet's last word about the connection. The descriptor is closed when it returns, unless it is duplicated here.
+func (c *Conn) ended(err error) {
+	// A paused connection is not read, so what ended it was a reset.
+	if eof := errors.Is(err, io.EOF) && !c.paused; !eof || c.state >= connLingering || c.loop.group.halting.Load() {
+		if c.state == connDead || c.state == connLingering {
+			err = c.err
+		}
+		c.gone()
+		c.finish(err)
+		return
+	}
+	c.inputEnded = true
+	keep := c.state == connFlushing && c.Pending() > 0
+	if c.state == connOpen {
+		if keep = c.callInputClosed() && c.state < connDead; !keep && c.Pending() > 0 && c.state < connDead {
+			c.Close()
+			keep = true
+		}
+	}
+	if !keep || !c.orphan() {
+		c.gone()
+		c.finish(nil)
+	}
+}
+
+// gone forgets a descriptor that gnet is about to close.
+func (c *Conn) gone() {
+	c.unwatch()
+	c.gc, c.fd = nil, -1
+}
+
+// orphan keeps the connection for output after gnet has closed its own descriptor.
+func (c *Conn) orphan() bool {
+	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		c.err = err
+		return false
+	}
+	wasBlocked := c.isBlocked
+	c.unwatch()
+	c.gc, c.fd = nil, fd
+	if wasBlocked {
+		c.block()
+	} else {
+		c.arm(0)
+	}
+	c.queueOut()
+	return true
+}
+
+// The calls into a session. A panic in one closes its connection and ends nothing else.
+
+func (c *Conn) callData(b []byte) (n int, ok bool) {
+	defer c.contain()
+	n, err := c.session.Data(c, b)
+	if err != nil {
+		c.err = err
+		c.Close()
+		return 0, false
+	}
+	return n, c.state == connOpen
+}
+
+func (c *Conn) callDrained() {
+	defer c.contain()
+	c.session.Drained(c)
+}
+
+func (c *Conn) callInputClosed() bool {
+	ic, ok := c.session.(InputCloser)
+	if !ok {
+		return false
+	}
+	defer c.contain()
+	return ic.InputClosed(c)
+}
+
+func (c *Conn) callOpenSession(open func(*Conn, error) Session) Session {
+	defer c.contain()
+	return open(c, nil)
+}
+
+func (c *Conn) callOpen(err error) {
+	defer c.contain()
+	open := c.open
+	c.open = nil
+	open(c, err)
+}
+
+func (c *Conn) callClosed(err error) {
+	defer c.contain()
+	c.session.Closed(c, err)
+}
+
+// contain is deferred around every call into a session.
+func (c *Conn) contain() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	c.loop.group.stats.panics.Add(1)
+	c.loop.group.log.Error("panic in a session; its connection is closed", "conn", c.id, "panic", r, "stack", string(debug.Stack()))
+	c.Abort(errPanic)
+}
+
+var errPanic = errors.New("loop: the session panicked")

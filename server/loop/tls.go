@@ -1,0 +1,203 @@
+package loop
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+)
+
+// tlsState is the TLS side of a connection: a stock crypto/tls connection over memory that the loop feeds. It is owned by the
+// loop once the handshake is done.
+type tlsState struct {
+	conn  *tls.Conn
+	mem   *memConn
+	plain *bytebufferpool.ByteBuffer // output not yet sealed; nil when none
+	bye   bool                       // close_notify is sent
+	eof   bool                       // close_notify has come
+}
+
+// handshake runs in a goroutine, on the blocking connection nc.
+func (c *Conn) handshake(nc net.Conn, cfg *tls.Config, client bool) error {
+	g := c.loop.group
+	g.handshakes <- struct{}{}
+	defer func() { <-g.handshakes }()
+	mem := &memConn{Conn: nc, c: c}
+	t := &tlsState{mem: mem}
+	if client {
+		t.conn = tls.Client(mem, cfg)
+	} else {
+		t.conn = tls.Server(mem, cfg)
+	}
+	ctx, cancel := context.WithTimeout(g.dialing, handshakeTime)
+	defer cancel()
+	if err := t.conn.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("loop: TLS handshake: %w", err)
+	}
+	mem.live = true
+	c.tls = t
+	return nil
+}
+
+// TLS returns the state of the TLS connection; ok is false on a plain one.
+func (c *Conn) TLS() (s tls.ConnectionState, ok bool) {
+	if c.tls == nil {
+		return s, false
+	}
+	return c.tls.conn.ConnectionState(), true
+}
+
+// memConn is what crypto/tls reads from and writes to: the socket during the handshake, afterwards the loop's memory.
+type memConn struct {
+	net.Conn
+	live bool
+	c    *Conn
+	in   []byte // sealed input not yet opened: valid during a callback
+	kept []byte // sealed input that a paused connection left: ours
+}
+
+// errNoInput is a temporary network error: crypto/tls keeps its state on those.
+var errNoInput net.Error = noInput{}
+
+type noInput struct{}
+
+func (noInput) Error() string   { return "loop: no input yet" }
+func (noInput) Timeout() bool   { return true }
+func (noInput) Temporary() bool { return true }
+
+func (m *memConn) Read(p []byte) (int, error) {
+	if !m.live {
+		return m.Conn.Read(p)
+	}
+	src := &m.kept
+	if len(m.kept) == 0 {
+		src = &m.in
+	}
+	if len(*src) == 0 {
+		return 0, errNoInput
+	}
+	n := copy(p, *src)
+	*src = (*src)[n:]
+	return n, nil
+}
+
+func (m *memConn) Write(p []byte) (int, error) {
+	if !m.live {
+		return m.Conn.Write(p)
+	}
+	m.c.buffer().B = append(m.c.out.B, p...)
+	return len(p), nil
+}
+
+func (m *memConn) Close() error {
+	if !m.live {
+		return m.Conn.Close()
+	}
+	return nil
+}
+
+func (m *memConn) SetDeadline(t time.Time) error {
+	if !m.live {
+		return m.Conn.SetDeadline(t)
+	}
+	return nil
+}
+
+func (m *memConn) SetReadDeadline(t time.Time) error {
+	if !m.live {
+		return m.Conn.SetReadDeadline(t)
+	}
+	return nil
+}
+
+func (m *memConn) SetWriteDeadline(t time.Time) error {
+	if !m.live {
+		return m.Conn.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+func (t *tlsState) buffer() *bytebufferpool.ByteBuffer {
+	if t.plain == nil {
+		t.plain = bytebufferpool.Get()
+	}
+	return t.plain
+}
+
+func (t *tlsState) write(b []byte) { t.buffer().B = append(t.plain.B, b...) }
+
+func (t *tlsState) plainLen() int {
+	if t.plain == nil {
+		return 0
+	}
+	return len(t.plain.B)
+}
+
+// seal encrypts the output into the connection's buffer, and takes leave when the connection is closing.
+func (t *tlsState) seal(closing bool) {
+	if t.plainLen() > 0 {
+		// Writes to memory only; an error means that the connection has failed, which pump finds out.
+		_, _ = t.conn.Write(t.plain.B)
+	}
+	if t.plain != nil {
+		bytebufferpool.Put(t.plain)
+		t.plain = nil
+	}
+	if closing && !t.bye {
+		t.bye = true
+		_ = t.conn.CloseWrite() // as above
+	}
+}
+
+// incoming takes sealed input; pump opens it.
+func (t *tlsState) incoming(b []byte) { t.mem.in = b }
+
+// pump opens sealed input and offers it to the session until there is no more, or the session pauses.
+func (t *tlsState) pump(c *Conn) {
+	l := c.loop
+	if l.plain == nil {
+		l.plain = make([]byte, 32<<10)
+	}
+	c.offer(nil)
+	for c.state == connOpen && !c.paused && !t.eof {
+		n, err := t.conn.Read(l.plain)
+		if n > 0 {
+			c.offer(l.plain[:n])
+		}
+		if err != nil {
+			t.ended(c, err)
+			break
+		}
+	}
+	if len(t.mem.in) > 0 {
+		t.mem.kept = append(t.mem.kept, t.mem.in...)
+	} else if len(t.mem.kept) == 0 {
+		t.mem.kept = nil
+	}
+	t.mem.in = nil
+	if c.state == connOpen && c.out != nil {
+		c.queueOut() // crypto/tls answers some records by itself
+	}
+}
+
+func (t *tlsState) ended(c *Conn, err error) {
+	var ne net.Error
+	switch {
+	case errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, io.EOF):
+		t.eof = true
+		c.inputEnded = true
+		if !c.callInputClosed() {
+			c.Close()
+		}
+	default:
+		c.err = err
+		c.Close()
+	}
+}
