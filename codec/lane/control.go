@@ -1,0 +1,112 @@
+package lane
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"roundhouse/codec"
+)
+
+// Version of the lane protocol.
+const Version = 1
+
+// Hello is the first packet in each direction.
+type Hello struct {
+	Version   uint8
+	Lane      uint16 // the lane's number: the index of the loop that it belongs to
+	Window    uint32 // body bytes that the sender takes on a new stream before it gives credit
+	Heartbeat uint32 // how often the sender pings, in ms
+	MaxHead   uint32 // the longest head that the sender takes, in bytes
+}
+
+const helloLen = 1 + 2 + 4 + 4 + 4
+
+// AppendHello appends a hello packet.
+func AppendHello(dst []byte, h Hello) []byte {
+	dst = AppendHead(dst, OpHello, 0, 0, helloLen)
+	dst = append(dst, h.Version)
+	dst = binary.BigEndian.AppendUint16(dst, h.Lane)
+	dst = binary.BigEndian.AppendUint32(dst, h.Window)
+	dst = binary.BigEndian.AppendUint32(dst, h.Heartbeat)
+	return binary.BigEndian.AppendUint32(dst, h.MaxHead)
+}
+
+// ParseHello reads the data of a hello packet. What a later version adds at the end is ignored.
+func ParseHello(b []byte) (h Hello, err error) {
+	if len(b) < helloLen {
+		return h, short(OpHello, len(b), helloLen)
+	}
+	h = Hello{
+		Version: b[0], Lane: binary.BigEndian.Uint16(b[1:]), Window: binary.BigEndian.Uint32(b[3:]),
+		Heartbeat: binary.BigEndian.Uint32(b[7:]), MaxHead: binary.BigEndian.Uint32(b[11:]),
+	}
+	if h.Version == 0 || h.Window == 0 || h.Window > MaxWindow {
+		return h, fmt.Errorf("lane: hello with version %d, window %d (1 to %d): %w", h.Version, h.Window, MaxWindow, codec.ErrMalformed)
+	}
+	return h, nil
+}
+
+// Code says why a stream was reset.
+type Code uint16
+
+// The codes of resets.
+const (
+	CodeCancelled    Code = iota + 1 // the client has gone
+	CodeBackendDown                  // the back end cannot be connected to
+	CodeBackendReset                 // the back end broke the exchange
+	CodeBadResponse                  // the back end's answer breaks the rules of HTTP
+	CodeTimeout                      // the back end took too long
+	CodeProtocol                     // the other end of the lane broke the protocol
+	CodeOverload                     // no resources for the stream
+	CodeGoingAway                    // the end is shutting down and took no new stream
+)
+
+// AppendReset appends a reset packet.
+func AppendReset(dst []byte, stream uint32, flags Flags, code Code, text string) []byte {
+	dst = AppendHead(dst, OpReset, flags, stream, 2+len(text))
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), text...)
+}
+
+// ParseReset reads the data of a reset packet. text aliases b.
+func ParseReset(b []byte) (code Code, text []byte, err error) {
+	if len(b) < 2 {
+		return 0, nil, short(OpReset, len(b), 2)
+	}
+	return Code(binary.BigEndian.Uint16(b)), b[2:], nil
+}
+
+// AppendUint32 appends a credit or goaway packet.
+func AppendUint32(dst []byte, op Op, stream, v uint32) []byte {
+	return binary.BigEndian.AppendUint32(AppendHead(dst, op, 0, stream, 4), v)
+}
+
+// ParseUint32 reads the data of a credit or goaway packet.
+func ParseUint32(op Op, b []byte) (uint32, error) {
+	if len(b) != 4 {
+		return 0, short(op, len(b), 4)
+	}
+	return binary.BigEndian.Uint32(b), nil
+}
+
+// AppendStatus appends a status packet: the enabler's word on its back end.
+func AppendStatus(dst []byte, up bool, text string) []byte {
+	dst = AppendHead(dst, OpStatus, 0, 0, 1+len(text))
+	if up {
+		dst = append(dst, 1)
+	} else {
+		dst = append(dst, 0)
+	}
+	return append(dst, text...)
+}
+
+// ParseStatus reads the data of a status packet. text aliases b.
+func ParseStatus(b []byte) (up bool, text []byte, err error) {
+	if len(b) < 1 || b[0] > 1 {
+		return false, nil, fmt.Errorf("lane: status %q: %w", b, codec.ErrMalformed)
+	}
+	return b[0] == 1, b[1:], nil
+}
+
+func short(op Op, got, want int) error {
+	return fmt.Errorf("lane: %v with %d bytes of data, %d are needed: %w", op, got, want, codec.ErrMalformed)
+}

@@ -1,0 +1,228 @@
+// Package lane reads and writes what travels between the relay and an outbound enabler.
+//
+// A lane is two HTTP exchanges that never end: the response of a GET carries packets from the relay to the enabler (up), the
+// body of a POST those from the enabler to the relay (down). Both are chunked; where a chunk ends means nothing, so that
+// proxies may cut them anew. Each packet is a frame of package frame with this payload:
+//
+//	0  op, 1 byte   1  flags, 1 byte   2  stream, 4 bytes, big endian   6  data
+//
+// A stream is one relayed request. The relay numbers streams; stream 0 is the lane itself. The body bytes of a stream flow
+// under credit in each direction (window.go), so that a slow peer of one stream delays no other.
+//
+//	op        from     data                                                          flags
+//	hello     both     version 1 | lane 2 | window 4 | heartbeat 4 (ms) | head 4     -
+//	request   relay    request head: canonical HTTP/1.1 text                         last, chunked, upgrade
+//	response  enabler  response head: canonical HTTP/1.1 text                        last, chunked, info, upgrade
+//	data      both     body bytes                                                    last
+//	trailer   both     trailer fields as HTTP/1.1 text; ends the body                last
+//	credit    both     4 bytes: how many more body bytes its sender takes            -
+//	reset     both     code 2 | text; ends the stream                                unseen, retry
+//	upgraded  enabler  nothing: after a 101, data is opaque in both directions       -
+//	status    enabler  1 byte, 1 = back end up, 0 = down | text                      -
+//	ping pong both     8 bytes, returned as they are                                 -
+//	goaway    both     4 bytes: reconnect after so many ms; no new streams           -
+//	pad       both     anything; pushes what came before it through a proxy          -
+//
+// Source: our protocol; the two endless exchanges are those of the SQL Anywhere relay server.
+package lane
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"roundhouse/codec"
+	"roundhouse/codec/frame"
+)
+
+// Op says what a packet is.
+type Op uint8
+
+// The ops, in the order of the table above.
+const (
+	OpHello Op = iota + 1
+	OpRequest
+	OpResponse
+	OpData
+	OpTrailer
+	OpCredit
+	OpReset
+	OpUpgraded
+	OpStatus
+	OpPing
+	OpPong
+	OpGoaway
+	OpPad
+)
+
+var opNames = [...]string{"", "hello", "request", "response", "data", "trailer", "credit", "reset", "upgraded", "status", "ping", "pong", "goaway", "pad"}
+
+// String is the op's name.
+func (o Op) String() string {
+	if o == 0 || int(o) >= len(opNames) {
+		return fmt.Sprintf("op %d", uint8(o))
+	}
+	return opNames[o]
+}
+
+// Flags of a packet. Unknown ones are ignored.
+type Flags uint8
+
+const (
+	FlagLast    Flags = 1 << iota // nothing of this body follows
+	FlagInfo                      // a response that is informational: another follows
+	FlagChunked                   // the head says chunked: the length of the body is not known before its end
+	FlagUpgrade                   // the request asks for, or the response grants, another protocol
+	FlagUnseen                    // of a reset: the back end saw nothing of the request
+	FlagSecure                    // of a request: the client came over TLS
+)
+
+// Lengths, in bytes.
+const (
+	// HeadLen is what a packet needs besides its data: the frame's header, op, flags and stream.
+	HeadLen = frame.HeaderLen + 6
+	// MaxData is the most data of a packet that a reader takes.
+	MaxData = 1 << 20
+	// MaxControl is the most data of a packet other than data: room for the largest head that the limits let through.
+	MaxControl = 256 << 10
+)
+
+// Packet is one packet, or a part of a data packet.
+type Packet struct {
+	Op     Op
+	Flags  Flags
+	Stream uint32
+	// Data aliases what the reader was given, or the reader's own memory: it is valid until the next call.
+	Data []byte
+}
+
+// AppendHead appends all of a packet but its data, of which size bytes are to follow.
+func AppendHead(dst []byte, op Op, flags Flags, stream uint32, size int) []byte {
+	var h [HeadLen]byte
+	frame.PutHeader(h[:], 6+size)
+	h[8], h[9] = byte(op), byte(flags)
+	binary.BigEndian.PutUint32(h[10:], stream)
+	return append(dst, h[:]...)
+}
+
+// Append appends a packet.
+func Append(dst []byte, p Packet) []byte {
+	return append(AppendHead(dst, p.Op, p.Flags, p.Stream, len(p.Data)), p.Data...)
+}
+
+// Reader takes a lane's bytes as they come and gives packets. It holds back incomplete packets in memory of its own, at most
+// HeadLen + MaxControl bytes, but passes on the data of data packets as it comes. The zero value is ready.
+type Reader struct {
+	held   []byte // an incomplete packet
+	data   Packet // the data packet that is being passed on, without data
+	remain int    // bytes of it that are still to come
+}
+
+// Next reads from the front of in. n is what it consumed: with n > 0 and p.Op == 0 all of it was held back. It is to be called
+// until in is used up. A data packet that comes in parts is several packets; FlagLast is on the last one only.
+//
+// Errors: codec.ErrMalformed, codec.ErrTooLarge. After either the lane is out of step.
+func (r *Reader) Next(in []byte) (p Packet, n int, err error) {
+	if r.remain > 0 {
+		p, n = r.part(in)
+		return p, n, nil
+	}
+	if len(r.held) > 0 {
+		return r.continueHeld(in)
+	}
+	size, _, err := parseHead(in, &p)
+	switch {
+	case err != nil:
+		return Packet{}, 0, err
+	case len(in) < HeadLen:
+		r.held = append(r.held, in...)
+		return Packet{}, len(in), nil
+	case p.Op == OpData:
+		return r.start(p, size, in)
+	case len(in) < HeadLen+size:
+		r.held = append(make([]byte, 0, HeadLen+size), in...)
+		return Packet{}, len(in), nil
+	}
+	p.Data = in[HeadLen : HeadLen+size]
+	return p, HeadLen + size, nil
+}
+
+// Idle tells whether the reader stands between two packets.
+func (r *Reader) Idle() bool { return r.remain == 0 && len(r.held) == 0 }
+
+// start begins a data packet whose head is at the front of in.
+func (r *Reader) start(p Packet, size int, in []byte) (Packet, int, error) {
+	if size == 0 {
+		return p, HeadLen, nil
+	}
+	r.data, r.remain = p, size
+	if len(in) == HeadLen {
+		return Packet{}, HeadLen, nil
+	}
+	p, n := r.part(in[HeadLen:])
+	return p, HeadLen + n, nil
+}
+
+// part passes on what in holds of the current data packet.
+func (r *Reader) part(in []byte) (Packet, int) {
+	n := min(len(in), r.remain)
+	p := r.data
+	p.Data = in[:n]
+	if r.remain -= n; r.remain > 0 {
+		p.Flags &^= FlagLast
+	}
+	return p, n
+}
+
+// continueHeld adds what the held packet lacks: first its head, then its data.
+func (r *Reader) continueHeld(in []byte) (p Packet, n int, err error) {
+	if len(r.held) < HeadLen {
+		n = min(len(in), HeadLen-len(r.held))
+		r.held = append(r.held, in[:n]...)
+	}
+	size, _, err := parseHead(r.held, &p)
+	if err != nil || len(r.held) < HeadLen {
+		return Packet{}, n, err
+	}
+	if p.Op == OpData {
+		r.held = r.held[:0]
+		if size == 0 {
+			return p, n, nil
+		}
+		r.data, r.remain = p, size
+		return Packet{}, n, nil
+	}
+	more := min(len(in)-n, HeadLen+size-len(r.held))
+	r.held = append(r.held, in[n:n+more]...)
+	if n += more; len(r.held) < HeadLen+size {
+		return Packet{}, n, nil
+	}
+	p.Data = r.held[HeadLen:]
+	r.held = r.held[:0]
+	if cap(r.held) > 4<<10 { // a head's worth is kept, a burst is not
+		r.held = nil
+	}
+	return p, n, nil
+}
+
+// parseHead reads what it can of a packet's head: an error is found as soon as its bytes are there. size is valid, and p is
+// filled, when b holds HeadLen bytes.
+func parseHead(b []byte, p *Packet) (size, n int, err error) {
+	size, n, err = frame.ParseHeader(b, 6+MaxData)
+	if err != nil || n == 0 {
+		return 0, 0, err
+	}
+	if size -= 6; size < 0 {
+		return 0, 0, fmt.Errorf("lane: packet of %d bytes, at least 6 are needed: %w", size+6, codec.ErrMalformed)
+	}
+	if len(b) < HeadLen {
+		return 0, 0, nil
+	}
+	p.Op, p.Flags, p.Stream = Op(b[8]), Flags(b[9]), binary.BigEndian.Uint32(b[10:])
+	if p.Op == 0 || p.Op > OpPad {
+		return 0, 0, fmt.Errorf("lane: unknown %v: %w", p.Op, codec.ErrMalformed)
+	}
+	if p.Op != OpData && size > MaxControl {
+		return 0, 0, fmt.Errorf("lane: %v of %d bytes, limit %d: %w", p.Op, size, MaxControl, codec.ErrTooLarge)
+	}
+	return size, HeadLen, nil
+}
