@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -42,6 +43,11 @@ func (e *Error) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// InFiles tells whether a mistake stands elsewhere than on the command line.
+func (e *Error) InFiles() bool {
+	return slices.ContainsFunc(e.Problems, func(p Problem) bool { return p.File != commandLine })
 }
 
 // where is a place in a source.

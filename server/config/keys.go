@@ -1,0 +1,116 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// key is one setting that every source can name: a scalar or a list of texts, in no list of tables.
+type key struct {
+	name  string // relay.listen
+	unit  string
+	value reflect.Value // settable, part of the Config that keysOf was given
+}
+
+// env returns the name of the key in the environment.
+func (k key) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
+}
+
+const envPrefix = "ROUNDHOUSE_"
+
+// keysOf returns the keys of cfg in the order of its fields.
+func keysOf(cfg *Config) []key {
+	return appendKeys(nil, "", reflect.ValueOf(cfg).Elem())
+}
+
+func appendKeys(keys []key, prefix string, table reflect.Value) []key {
+	for f := range fieldsOf(table) {
+		name := prefix + f.name
+		switch {
+		case f.value.Kind() == reflect.Struct:
+			keys = appendKeys(keys, name+".", f.value)
+		case !isTables(f.value):
+			keys = append(keys, key{name, f.unit, f.value})
+		}
+	}
+	return keys
+}
+
+// field is one field of a table.
+type field struct {
+	name, unit string
+	value      reflect.Value
+}
+
+// fieldsOf yields the fields of a struct that have a name in files.
+func fieldsOf(table reflect.Value) func(yield func(field) bool) {
+	return func(yield func(field) bool) {
+		for i := range table.NumField() {
+			tag := table.Type().Field(i).Tag
+			if name := tag.Get("toml"); name != "-" && !yield(field{name, tag.Get("unit"), table.Field(i)}) {
+				return
+			}
+		}
+	}
+}
+
+// lookup returns the field of a table by its name in files.
+func lookup(table reflect.Value, name string) (field, bool) {
+	for f := range fieldsOf(table) {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// names lists what a table may hold, for messages.
+func names(table reflect.Value) string {
+	var all []string
+	for f := range fieldsOf(table) {
+		all = append(all, f.name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// isTables tells a list of tables, such as [[relay.farm]], from a scalar or a list of texts.
+func isTables(v reflect.Value) bool {
+	switch v.Interface().(type) {
+	case []RelayServer, []Farm, []Backend:
+		return true
+	}
+	return false
+}
+
+// appendDefault adds an element with the defaults of its kind to a list of tables and returns it and its index.
+// The element stays valid until the next call.
+func appendDefault(tables reflect.Value) (reflect.Value, int) {
+	var element any
+	switch tables.Interface().(type) {
+	case []RelayServer:
+		element = DefaultRelayServer()
+	case []Farm:
+		element = DefaultFarm()
+	case []Backend:
+		element = DefaultBackend()
+	default:
+		panic(fmt.Sprintf("BUG: config: %s is no list of tables", tables.Type()))
+	}
+	tables.Set(reflect.Append(tables, reflect.ValueOf(element)))
+	last := tables.Len() - 1
+	return tables.Index(last), last
+}
+
+// quote returns a value for a message, and a mask where it is a secret.
+func quote(unit, value string) string {
+	if unit == "secret" && value != "" {
+		value = mask
+	}
+	return fmt.Sprintf("%q", value)
+}
+
+const mask = "***"

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+)
+
+// Sources says where a Config comes from.
+type Sources struct {
+	// TOML and RSConfig are paths of files; empty: there is none. Without either, the demonstration is configured.
+	TOML, RSConfig string
+	// Environ holds NAME=value pairs, as os.Environ returns them; those that start with ROUNDHOUSE_ count.
+	Environ []string
+	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
+	Set []string
+	// Strict makes an unknown property of an rs.config a mistake instead of a warning.
+	Strict bool
+	// ReadFile reads a file; nil: os.ReadFile.
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Load reads all sources and checks the outcome.
+//
+// The error is nil or an *Error with every mistake of every source; the Config is nil then, the warnings are not.
+func Load(s Sources) (*Config, []Warning, error) {
+	if s.ReadFile == nil {
+		s.ReadFile = os.ReadFile
+	}
+	l := &loader{problems: new(problems), Sources: s, cfg: Default(), from: origins{}}
+	l.cfg.Demo = s.TOML == "" && s.RSConfig == ""
+	if l.cfg.Demo {
+		l.addDemo()
+	}
+	if s.TOML != "" {
+		l.loadTOML(s.TOML)
+	}
+	if s.RSConfig != "" {
+		l.loadRSConfig(s.RSConfig)
+	}
+	l.loadEnviron()
+	l.loadSet()
+	l.chooseDoors()
+	if len(l.cfg.Relay.TrustedProxies) == 0 {
+		for _, at := range l.clientHTTPS {
+			l.warn(at, "field %q: HTTPS is demanded of clients, and there is neither a TLS listener nor a trusted proxy", "client_security")
+		}
+	}
+
+	(&checker{problems: l.problems, cfg: l.cfg, from: l.from}).check()
+	if err := l.err(); err != nil {
+		return nil, l.warnings, err
+	}
+	return l.cfg, l.warnings, nil
+}
+
+// loader fills cfg and remembers where each value came from.
+type loader struct {
+	*problems
+	Sources
+	cfg         *Config
+	from        origins
+	clientHTTPS []where // the places that demand HTTPS of clients
+}
+
+// addDemo configures the farm of the demonstration. The enabler in the same process reads its token from the Config.
+func (l *loader) addDemo() {
+	farm, backend := DefaultFarm(), DefaultBackend()
+	farm.ID, farm.Description = "demo", "the demonstration"
+	backend.Farm, backend.ID, backend.Token = farm.ID, "demo", rand.Text()
+	l.cfg.Relay.Farms = []Farm{farm}
+	l.cfg.Relay.Backends = []Backend{backend}
+}
+
+// chooseDoors closes the relay door when files were given and nothing was said about it.
+func (l *loader) chooseDoors() {
+	if _, set := l.from["relay.listen"]; set || l.cfg.Demo {
+		return
+	}
+	for path := range l.from {
+		if strings.HasPrefix(path, "relay") {
+			l.warn(where{}, "field %q: not set: listening on %s", "relay.listen", DefaultListen)
+			return
+		}
+	}
+	l.cfg.Relay.Listen = nil
+	file := l.TOML
+	if file == "" {
+		file = l.RSConfig
+	}
+	l.from["relay.listen"] = origin{where{file: file}, "relay.listen"}
+}
+
+// read returns the content of a file, or reports why there is none.
+func (l *loader) read(path string, at where) ([]byte, bool) {
+	text, err := l.ReadFile(path)
+	if err == nil {
+		return text, true
+	}
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	if at.file == "" {
+		at.file = path
+	}
+	l.fail(at, "cannot read %q: %v", path, err)
+	return nil, false
+}
+
+// set assigns s to the field at path and remembers the place, or reports what would be right.
+func (l *loader) set(f field, path string, s scalar, from origin) {
+	if want := assign(f.value, f.unit, s); want != "" {
+		l.fail(from.where, "field %q: value %s: %s", from.name, quote(f.unit, s.text), want)
+		return
+	}
+	l.from[path] = from
+}
+
+func (l *loader) loadEnviron() {
+	keys := map[string]key{}
+	for _, k := range keysOf(l.cfg) {
+		keys[k.env()] = k
+	}
+	for _, pair := range l.Environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, envPrefix) {
+			continue
+		}
+		at := where{file: "environment"}
+		if k, ok := keys[name]; ok {
+			l.set(field{k.name, k.unit, k.value}, k.name, scalar{text: value}, origin{at, name})
+		} else { // no mistake: orchestrators invent such names for a service that is called roundhouse
+			l.warn(at, "field %q: no such key", name)
+		}
+	}
+}
+
+func (l *loader) loadSet() {
+	for _, pair := range l.Set {
+		name, value, found := strings.Cut(pair, "=")
+		at := where{file: "--set"}
+		f, ok := l.key(name)
+		switch {
+		case !ok:
+			l.fail(at, "field %q: no such key; farms and servers are set in a file", name)
+		case !found:
+			l.fail(at, "field %q: no value: write %s=VALUE", name, name)
+		default:
+			l.set(f, name, scalar{text: value}, origin{at, name})
+		}
+	}
+}
+
+// key finds a key by its dotted name.
+func (l *loader) key(name string) (field, bool) {
+	table := reflect.ValueOf(l.cfg).Elem()
+	parts := strings.Split(name, ".")
+	for i, part := range parts {
+		f, ok := lookup(table, part)
+		leaf := f.value.IsValid() && f.value.Kind() != reflect.Struct
+		switch {
+		case !ok || leaf && isTables(f.value) || leaf != (i == len(parts)-1):
+			return field{}, false
+		case leaf:
+			return f, true
+		}
+		table = f.value
+	}
+	return field{}, false
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxIncludeDepth = 8
+	maxIncludes     = 256 // files in all: eight levels that include twice what they are in would be many
+)
+
+// rsReader reads an rs.config and the files that it includes:
+//
+//	file     = *( line eol )           eol: LF or CRLF; a byte order mark in front is ignored
+//	line     = [ comment | include | section | property ]     blanks around it are ignored
+//	comment  = "#" *any                a # further on is data
+//	include  = "@include" blank path   relative to the file that it stands in; continues the section
+//	section  = "[" name "]"
+//	property = name "=" [value]        no value: not set
+//	value    = DQUOTE *any DQUOTE | *any
+//
+// Names are case-insensitive, values are not, and all is 7-bit ASCII. There are no continued lines.
+type rsReader struct {
+	*loader
+	kind      *rsSection // of the section that is being read; nil: none, or an unknown one
+	inSection bool
+	opened    where
+	set       map[string]rsValue // properties of the section by lower-case name
+	order     []string           // their names in the order of the file
+	options   int                // [options] sections so far
+	includes  int                // files included so far
+}
+
+// rsValue is the value of one property and its place.
+type rsValue struct {
+	text string
+	at   where
+}
+
+// loadRSConfig reads an rs.config into the Config.
+func (l *loader) loadRSConfig(path string) {
+	l.from["relay"] = origin{where{path, 1, 1}, "relay"} // even an empty file asks for a relay
+	r := &rsReader{loader: l}
+	r.file(path, where{}, 0)
+	r.endSection()
+}
+
+func (r *rsReader) file(path string, at where, depth int) {
+	text, ok := r.read(path, at)
+	if !ok {
+		return
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	first, _, _ := bytes.Cut(text, []byte("\n"))
+	if !bytes.HasPrefix(first, []byte("#")) && (!utf8.Valid(first) || bytes.IndexByte(first, 0) >= 0) {
+		r.fail(where{path, 1, 1}, "not plain text: a file that is encoded, or hidden by dbfhide, cannot be read")
+		return
+	}
+	line := 0
+	for raw := range bytes.Lines(text) {
+		line++
+		text := strings.TrimRight(string(raw), " \t\r\n")
+		trimmed := strings.TrimLeft(text, " \t")
+		r.line(trimmed, where{path, line, 1 + len(text) - len(trimmed)}, depth)
+	}
+}
+
+// line handles one line, less the blanks around it.
+func (r *rsReader) line(text string, at where, depth int) {
+	if text == "" || !r.isASCII(text, at) {
+		return
+	}
+	switch {
+	case text[0] == '#':
+	case text[0] == '@':
+		r.include(text, at, depth)
+	case text[0] == '[':
+		r.section(text, at)
+	default:
+		r.property(text, at)
+	}
+}
+
+// isASCII reports the first byte of a line that is none. In a comment that is no mistake.
+func (r *rsReader) isASCII(text string, at where) bool {
+	bad := strings.IndexFunc(text, func(c rune) bool { return c > '~' || c < ' ' && c != '\t' })
+	if bad < 0 {
+		return true
+	}
+	at.col += bad
+	if text[0] == '#' {
+		r.warn(at, "byte 0x%02x: only 7-bit ASCII is portable", text[bad])
+		return true
+	}
+	r.fail(at, "byte 0x%02x: only printable 7-bit ASCII and tabs", text[bad])
+	return false
+}
+
+func (r *rsReader) include(text string, at where, depth int) {
+	word, path, _ := strings.Cut(strings.ReplaceAll(text, "\t", " "), " ")
+	path = unquote(strings.TrimSpace(path))
+	r.includes++
+	switch {
+	case !strings.EqualFold(word, "@include") || path == "":
+		r.fail(at, "%q: write @include PATH", word)
+	case depth == maxIncludeDepth:
+		r.fail(at, "@include %q: at most %d files deep", path, maxIncludeDepth)
+	case r.includes == maxIncludes:
+		r.fail(at, "@include %q: at most %d files in all", path, maxIncludes)
+	case r.includes < maxIncludes: // what is above has been reported once
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(at.file), path)
+		}
+		r.file(path, at, depth+1)
+	}
+}
+
+func (r *rsReader) section(text string, at where) {
+	r.endSection()
+	r.inSection, r.opened = true, at
+	name, rest, closed := strings.Cut(text[1:], "]")
+	name = strings.ToLower(strings.TrimSpace(name))
+	if !closed || rest != "" {
+		r.fail(at, "%q: a section is [name], alone on its line", text)
+		return
+	}
+	kind, known := rsSections[name]
+	if !known {
+		r.fail(at, "section %q: unknown; there are [options], [relay_server], [backend_farm] and [backend_server]", "["+name+"]")
+		return
+	}
+	if kind.tables == "" {
+		if r.options++; r.options > 1 {
+			r.fail(at, "section %q: only one is allowed", "["+name+"]")
+		}
+	}
+	r.kind, r.set = kind, map[string]rsValue{}
+}
+
+func (r *rsReader) property(text string, at where) {
+	name, value, found := strings.Cut(text, "=")
+	name = strings.TrimRight(name, " \t")
+	switch {
+	case !found && !isName(name): // the text is not shown: it may be what is left of a secret
+		r.fail(at, "neither a comment, a [section] nor a property, which is name = value")
+		return
+	case !found:
+		r.fail(at, "field %q: no = after it: a property is name = value", name)
+		return
+	case !isName(name):
+		r.fail(at, "field %q: a name is letters, digits and _", name)
+		return
+	case !r.inSection:
+		r.fail(at, "field %q: before the first [section]", name)
+		return
+	case r.kind == nil: // the section has been reported
+		return
+	}
+	name = strings.ToLower(name)
+	if at.col = at.col + len(text) - len(strings.TrimLeft(value, " \t")); value == "" {
+		at.col--
+	}
+	if before, twice := r.set[name]; twice {
+		r.warn(at, "field %q: set before in line %d: the last one holds", name, before.at.line)
+	} else {
+		r.order = append(r.order, name)
+	}
+	r.set[name] = rsValue{unquote(strings.TrimSpace(value)), at}
+}
+
+// unquote takes away the quotes around a value; a value with quotes elsewhere stays as it is.
+func unquote(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && strings.IndexByte(value[1:], '"') == n-2 {
+		return value[1 : n-1]
+	}
+	return value
+}
+
+func isName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	})
+}

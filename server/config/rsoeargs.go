@@ -1,0 +1,103 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+)
+
+// word is one argument and its place.
+type word struct {
+	text   string
+	at     where
+	quoted bool // it was in quotes: an @ or a - in front has no meaning of its own
+}
+
+const (
+	maxArgFileDepth = 8
+	maxArgFiles     = 256
+)
+
+// expand appends words to p.words, with the content of NAME in the place of each @NAME.
+func (p *enablerParser) expand(words []word, depth int) {
+	for _, w := range words {
+		name, isRef := strings.CutPrefix(w.text, "@")
+		if !isRef || w.quoted {
+			p.words = append(p.words, w)
+			continue
+		}
+		p.expanded++
+		switch {
+		case depth == maxArgFileDepth:
+			p.fail(w.at, "@%s: at most %d deep", name, maxArgFileDepth)
+		case p.expanded == maxArgFiles:
+			p.fail(w.at, "@%s: at most %d files and variables in all", name, maxArgFiles)
+		case p.expanded < maxArgFiles: // what is above has been reported once
+			if text, file, ok := p.content(name, w.at); ok {
+				p.expand(p.split(text, file), depth+1)
+			}
+		}
+	}
+}
+
+// content returns what @name stands for and how to call it in messages. A variable goes before a file of that name.
+func (p *enablerParser) content(name string, at where) (text, file string, ok bool) {
+	if name == "" {
+		p.fail(at, "@: a file or an environment variable after it")
+		return "", "", false
+	}
+	if text = p.env(name); text != "" {
+		return text, "$" + name, true
+	}
+	b, err := p.readFile(name)
+	if err != nil {
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		p.fail(at, "@%s: neither an environment variable nor a file that can be read: %v", name, err)
+		return "", "", false
+	}
+	return strings.TrimPrefix(string(b), "\xef\xbb\xbf"), name, true
+}
+
+// split cuts the content of an @NAME into words: at blanks and line ends, but not between double quotes, which must close
+// on their line. A # at the start of a line makes it a comment.
+func (p *enablerParser) split(text, file string) []word {
+	var words []word
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.Trim(line, " \t\r\n")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := where{file: file, line: number}
+		for line != "" {
+			text, rest, closed := cutWord(line)
+			if !closed { // not shown: it may be a secret
+				p.fail(at, "a double quote without its partner on the line")
+			}
+			words = append(words, word{text, at, line[0] == '"'})
+			line = strings.TrimLeft(rest, " \t")
+		}
+	}
+	return words
+}
+
+// cutWord returns the first word of a line that starts with one, less its quotes, and what is after it.
+func cutWord(line string) (text, rest string, closed bool) {
+	var b strings.Builder
+	inQuotes := false
+	for i, c := range []byte(line) {
+		switch {
+		case c == '"':
+			inQuotes = !inQuotes
+		case !inQuotes && (c == ' ' || c == '\t'):
+			return b.String(), line[i:], true
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), "", !inQuotes
+}
