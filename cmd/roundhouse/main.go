@@ -1,0 +1,166 @@
+// Command roundhouse is the server: it relays requests to back-end servers that have connected to it.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"roundhouse/cmd/process"
+	"roundhouse/server/config"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it; it returns the exit code.
+func run(args, environ []string, out, errOut io.Writer) int {
+	root := newRoot(environ)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteC()
+	var ended *exitError
+	switch {
+	case err == nil:
+		return process.ExitOK
+	case errors.As(err, &ended):
+		if ended.err != nil {
+			fmt.Fprintln(errOut, ended.err)
+		}
+		return ended.code
+	default: // cobra did not understand the command line
+		fmt.Fprintf(errOut, "roundhouse: %v\nsee: %s --help\n", err, cmd.CommandPath())
+		return process.ExitUsage
+	}
+}
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error // printed, unless it is nil
+}
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
+
+func newRoot(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "roundhouse",
+		Short: "A relay for servers that cannot be reached from outside",
+		Long: "roundhouse serve, without any file, runs a demonstration on loopback and says how to try it.\n\n" +
+			"Exit codes: 0, 1 runtime, 2 usage, 3 ended by a second signal, 78 configuration.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newServe(environ), newCheck(environ), newVersion())
+	return root
+}
+
+// addSources gives cmd the flags that say where the configuration comes from.
+func addSources(cmd *cobra.Command, s *config.Sources) {
+	cmd.Args = cobra.NoArgs
+	flags := cmd.Flags()
+	flags.StringVarP(&s.TOML, "config", "c", "", "read a TOML `file`")
+	flags.StringVar(&s.RSConfig, "rs-config", "", "read an rs.config `file`")
+	flags.StringArrayVar(&s.Set, "set", nil, "set one `key=value`, as relay.listen=:8080; may be given several times")
+	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config a mistake")
+}
+
+// load reads the configuration. Warnings go to warn.
+func load(s config.Sources, warn func(config.Warning)) (*config.Config, error) {
+	cfg, warnings, err := config.Load(s)
+	for _, w := range warnings {
+		warn(w)
+	}
+	if err != nil {
+		return nil, &exitError{process.ExitConfig, err}
+	}
+	return cfg, nil
+}
+
+func newServe(environ []string) *cobra.Command {
+	sources := config.Sources{Environ: environ}
+	var test, dump bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server until SIGTERM or SIGINT; a second one ends it at once",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if test || dump {
+				return check(cmd, sources, dump)
+			}
+			return serveUntilSignal(cmd, sources)
+		},
+	}
+	addSources(cmd, &sources)
+	cmd.Flags().BoolVarP(&test, "test", "t", false, "check the configuration and end, as roundhouse check")
+	cmd.Flags().BoolVarP(&dump, "dump", "T", false, "check the configuration, print it with secrets masked, and end")
+	return cmd
+}
+
+func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
+	var warnings []config.Warning
+	cfg, err := load(sources, func(w config.Warning) { warnings = append(warnings, w) })
+	if err != nil {
+		return err
+	}
+	log := config.NewLogger(cmd.ErrOrStderr(), cfg.Log.Format, cfg.Log.MinLevel())
+	for _, w := range warnings {
+		log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
+	}
+	ctx, stop := process.NotifyContext(cmd.Context(), log)
+	defer stop()
+	if err := runServer(ctx, cfg, log); err != nil {
+		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
+	}
+	return nil
+}
+
+func newCheck(environ []string) *cobra.Command {
+	sources := config.Sources{Environ: environ}
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration: 0 when it is right, 78 and every mistake when not",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return check(cmd, sources, false) },
+	}
+	addSources(cmd, &sources)
+	return cmd
+}
+
+func check(cmd *cobra.Command, sources config.Sources, dump bool) error {
+	cfg, err := load(sources, func(w config.Warning) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w) })
+	switch {
+	case err != nil:
+		return err
+	case dump:
+		err = config.Dump(cmd.OutOrStdout(), cfg)
+	default:
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is right")
+	}
+	if err != nil {
+		return &exitError{process.ExitRuntime, err}
+	}
+	return nil
+}
+
+func newVersion() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(process.ReadBuild())
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "roundhouse", process.ReadBuild())
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
+}
