@@ -27,6 +27,7 @@ http {
 	scgi_temp_path scgi;
 	keepalive_requests 1000000;
 	keepalive_timeout 300s;
+	client_max_body_size 0;
 	sendfile on;
 	tcp_nopush on;
 `
