@@ -72,7 +72,10 @@ func validIPv6(b []byte) bool {
 			gap, b = true, b[1:]
 		}
 	}
-	return groups == 8 || gap && groups < 8
+	if gap {
+		return groups < 8
+	}
+	return groups == 8
 }
 
 // validGroup reports whether b is 1 to 4 hexadecimal digits.
