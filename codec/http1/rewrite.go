@@ -38,8 +38,7 @@ var notInRequest = hopByHop | identity | setOf(IDHost, IDExpect, IDVia)
 // protected fields stay even if Connection names them: otherwise a client could take from the back end what the relay or
 // its own user relies on.
 var protected = identity | setOf(IDHost, IDContentLength, IDAuthorization, IDCookie, IDSetCookie, IDVia, IDTrailer,
-	IDIasRs, IDSecWebSocketKey, IDSecWebSocketVersion, IDSecWebSocketAccept, IDContentType, IDContentEncoding,
-	IDContentRange)
+	IDIasRs, IDSecWebSocketKey, IDSecWebSocketVersion, IDSecWebSocketAccept)
 
 // AppendRequest appends the head of r as it is sent to the next hop, the empty line included. r must have been parsed
 // without error; the caller may have removed fields from r.Fields. Order, case and values of the fields that stay are kept.
