@@ -154,7 +154,7 @@ func (p *enablerParser) connection(o word, s string, params map[string]connParam
 		case seen[pair.name]:
 			fail("%q: given twice", pair.name)
 		case !param.set(&c, pair.value):
-			shown := strconv.Quote(pair.value)
+			shown := quote("", pair.value)
 			if param.secret {
 				shown = mask
 			}

@@ -29,7 +29,7 @@ type Farm struct {
 	Enable bool `toml:"enable"`
 	// Free text. At most 2048 bytes.
 	Description string `toml:"description"`
-	// As log.verbosity, for this farm; the higher of both holds. -1 or inherit: log.verbosity alone.
+	// As log.verbosity, for this farm; the higher of both holds. inherit (in a program: -1): log.verbosity alone.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
 	// Bytes of one response that are kept for a client that reads slowly. 4 KiB to 4 GiB.
 	MaxClientBuffer int64 `toml:"max_client_buffer" unit:"bytes"`
@@ -47,7 +47,7 @@ type Backend struct {
 	Token string `toml:"token" unit:"secret"`
 	// Free text. At most 2048 bytes.
 	Description string `toml:"description"`
-	// As log.verbosity, for this server; the highest of all holds. -1 or inherit: that of the farm.
+	// As log.verbosity, for this server; the highest of all holds. inherit (in a program: -1): that of the farm.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
 }
 

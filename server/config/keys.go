@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -105,12 +106,16 @@ func appendDefault(tables reflect.Value) (reflect.Value, int) {
 	return tables.Index(last), last
 }
 
-// quote returns a value for a message, and a mask where it is a secret.
+// quote returns a value for a message: what fits a line of it, and a mask where it is a secret.
 func quote(unit, value string) string {
-	if unit == "secret" && value != "" {
+	const most = 80 // bytes
+	switch {
+	case unit == "secret" && value != "":
 		value = mask
+	case len(value) > most:
+		return fmt.Sprintf("%q... (%d bytes)", value[:most], len(value))
 	}
-	return fmt.Sprintf("%q", value)
+	return strconv.Quote(value)
 }
 
 const mask = "***"

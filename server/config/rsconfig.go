@@ -3,13 +3,14 @@ package config
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 const (
 	maxIncludeDepth = 8
-	maxIncludes     = 256 // files in all: eight levels that include twice what they are in would be many
+	maxIncludes     = 256 // files in all: eight levels that include ten each would be many
 )
 
 // rsReader reads an rs.config and the files that it includes:
@@ -31,6 +32,7 @@ type rsReader struct {
 	set       map[string]rsValue // properties of the section by lower-case name
 	order     []string           // their names in the order of the file
 	options   int                // [options] sections so far
+	open      []string           // the file that is being read, after those that include it
 	includes  int                // files included so far
 }
 
@@ -44,11 +46,11 @@ type rsValue struct {
 func (l *loader) loadRSConfig(path string) {
 	l.from["relay"] = origin{where{path, 1, 1}, "relay"} // even an empty file asks for a relay
 	r := &rsReader{loader: l}
-	r.file(path, where{}, 0)
+	r.file(path, where{})
 	r.endSection()
 }
 
-func (r *rsReader) file(path string, at where, depth int) {
+func (r *rsReader) file(path string, at where) {
 	text, ok := r.read(path, at)
 	if !ok {
 		return
@@ -59,24 +61,26 @@ func (r *rsReader) file(path string, at where, depth int) {
 		r.fail(where{path, 1, 1}, "not plain text: a file that is encoded, or hidden by dbfhide, cannot be read")
 		return
 	}
+	r.open = append(r.open, path)
 	line := 0
 	for raw := range bytes.Lines(text) {
 		line++
 		text := strings.TrimRight(string(raw), " \t\r\n")
 		trimmed := strings.TrimLeft(text, " \t")
-		r.line(trimmed, where{path, line, 1 + len(text) - len(trimmed)}, depth)
+		r.line(trimmed, where{path, line, 1 + len(text) - len(trimmed)})
 	}
+	r.open = r.open[:len(r.open)-1]
 }
 
 // line handles one line, less the blanks around it.
-func (r *rsReader) line(text string, at where, depth int) {
+func (r *rsReader) line(text string, at where) {
 	if text == "" || !r.isASCII(text, at) {
 		return
 	}
 	switch {
 	case text[0] == '#':
 	case text[0] == '@':
-		r.include(text, at, depth)
+		r.include(text, at)
 	case text[0] == '[':
 		r.section(text, at)
 	default:
@@ -99,22 +103,23 @@ func (r *rsReader) isASCII(text string, at where) bool {
 	return false
 }
 
-func (r *rsReader) include(text string, at where, depth int) {
+func (r *rsReader) include(text string, at where) {
 	word, path, _ := strings.Cut(strings.ReplaceAll(text, "\t", " "), " ")
-	path = unquote(strings.TrimSpace(path))
+	if path = unquote(strings.TrimSpace(path)); path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(at.file), path)
+	}
 	r.includes++
 	switch {
 	case !strings.EqualFold(word, "@include") || path == "":
 		r.fail(at, "%q: write @include PATH", word)
-	case depth == maxIncludeDepth:
+	case slices.Contains(r.open, path):
+		r.fail(at, "@include %q: that file includes this one", path)
+	case len(r.open) > maxIncludeDepth:
 		r.fail(at, "@include %q: at most %d files deep", path, maxIncludeDepth)
 	case r.includes == maxIncludes:
 		r.fail(at, "@include %q: at most %d files in all", path, maxIncludes)
 	case r.includes < maxIncludes: // what is above has been reported once
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(at.file), path)
-		}
-		r.file(path, at, depth+1)
+		r.file(path, at)
 	}
 }
 
@@ -144,11 +149,8 @@ func (r *rsReader) property(text string, at where) {
 	name, value, found := strings.Cut(text, "=")
 	name = strings.TrimRight(name, " \t")
 	switch {
-	case !found && !isName(name): // the text is not shown: it may be what is left of a secret
+	case !found: // the text is not shown: it may be what is left of a secret
 		r.fail(at, "neither a comment, a [section] nor a property, which is name = value")
-		return
-	case !found:
-		r.fail(at, "field %q: no = after it: a property is name = value", name)
 		return
 	case !isName(name):
 		r.fail(at, "field %q: a name is letters, digits and _", name)

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -74,7 +73,7 @@ func ParseEnabler(args []string, env func(string) string, readFile func(string) 
 	for i, a := range args {
 		words[i] = word{text: a, at: where{file: commandLine}}
 	}
-	p.expand(words, 0)
+	p.expand(words)
 	p.options()
 	if p.special != nil {
 		return nil, p.warnings, p.special
@@ -94,6 +93,7 @@ type enablerParser struct {
 	e        *Enabler
 
 	words      []word         // what is left of the expanded command line
+	open       []string       // the @NAME that is being read, after those that name it
 	expanded   int            // files and variables so far
 	relayGiven bool           // there was a -cr, right or wrong
 	spare      map[string]int // -jl, -jsl and -jsh, as far as they were given
@@ -133,7 +133,7 @@ func (p *enablerParser) options() {
 			p.words = p.words[1:]
 		}
 		if o.set != nil && !o.set(p, w, value) {
-			shown := strconv.Quote(value)
+			shown := quote("", value)
 			if o.secret {
 				shown = mask
 			}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // expand appends words to p.words, with the content of NAME in the place of each @NAME.
-func (p *enablerParser) expand(words []word, depth int) {
+func (p *enablerParser) expand(words []word) {
 	for _, w := range words {
 		name, isRef := strings.CutPrefix(w.text, "@")
 		if !isRef || w.quoted {
@@ -28,13 +29,17 @@ func (p *enablerParser) expand(words []word, depth int) {
 		}
 		p.expanded++
 		switch {
-		case depth == maxArgFileDepth:
+		case slices.Contains(p.open, name):
+			p.fail(w.at, "@%s: that is where this stands", name)
+		case len(p.open) == maxArgFileDepth:
 			p.fail(w.at, "@%s: at most %d deep", name, maxArgFileDepth)
 		case p.expanded == maxArgFiles:
 			p.fail(w.at, "@%s: at most %d files and variables in all", name, maxArgFiles)
 		case p.expanded < maxArgFiles: // what is above has been reported once
 			if text, file, ok := p.content(name, w.at); ok {
-				p.expand(p.split(text, file), depth+1)
+				p.open = append(p.open, name)
+				p.expand(p.split(text, file))
+				p.open = p.open[:len(p.open)-1]
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (r *rsReader) apply(kind *rsSection, table reflect.Value, path, name string
 	case v.text == "" || v.text == p.unset:
 	case p.field == "":
 		if want := p.judge(v.text); want != "" {
-			r.fail(v.at, "field %q: value %q: %s", name, v.text, want)
+			r.fail(v.at, "field %q: value %s: %s", name, quote("", v.text), want)
 			return
 		}
 		r.warn(v.at, "field %q: has no effect yet", name)

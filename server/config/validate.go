@@ -61,7 +61,7 @@ func (c *checker) check() {
 // bad reports that the value of path is not what it should be.
 func (c *checker) bad(path string, value any, want string) {
 	at := c.from.at(path)
-	c.fail(at.where, "field %q: value %q: %s", at.name, fmt.Sprint(value), want)
+	c.fail(at.where, "field %q: value %s: %s", at.name, quote("", fmt.Sprint(value)), want)
 }
 
 // missing reports that path needs a value.

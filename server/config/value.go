@@ -90,6 +90,7 @@ func assignNumber(v reflect.Value, unit string, s scalar) string {
 	}
 	if !ok && s.kind != kindText {
 		n, ok = parseInt(s)
+		ok = ok && (unit != "verbosity" || n >= 0) // -1 is how inherit is kept, not how it is written
 	}
 	if !ok || s.kind == kindBool || s.kind == kindOther || v.OverflowInt(n) {
 		return want

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the reference into docs/configuration.md")
+
+const (
+	docsFile = "../../docs/configuration.md"
+	docsFrom = "<!-- made from server/config by: go test ./server/config -run TestDocs -update -->\n"
+	docsTo   = "<!-- end of the made part -->\n"
+)
+
+// TestDocs compares the reference in docs/configuration.md with the comments, tags and defaults of the structs.
+func TestDocs(t *testing.T) {
+	page, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(page), docsFrom)
+	have, after, ok2 := strings.Cut(rest, docsTo)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has lost its marks", docsFile)
+	}
+	want := reference(t)
+	if *update {
+		if err := os.WriteFile(docsFile, []byte(before+docsFrom+want+docsTo+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if have != want {
+		t.Errorf("%s is not what the structs say; run: go test ./server/config -run TestDocs -update", docsFile)
+	}
+	for _, k := range keysOf(Default()) {
+		if !strings.Contains(want, "`"+k.name+"`") || !strings.Contains(want, "`"+k.env()+"`") {
+			t.Errorf("%s is not in the reference", k.name)
+		}
+	}
+}
+
+// reference returns the reference as Markdown.
+func reference(t *testing.T) string {
+	t.Helper()
+	docs := fieldDocs(t)
+	var out strings.Builder
+	var lists []field
+	var write func(title, prefix string, table reflect.Value, env bool)
+	write = func(title, prefix string, table reflect.Value, env bool) {
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n", title, docs[table.Type().Name()])
+		fmt.Fprint(&out, "| key | default | meaning |\n|---|---|---|\n")
+		var tables []field
+		for f := range fieldsOf(table) {
+			doc := docs[table.Type().Name()+"."+f.name]
+			if doc == "" && f.value.Kind() != reflect.Struct {
+				t.Errorf("%s%s has no comment", prefix, f.name)
+			}
+			names := "`" + prefix + f.name + "`"
+			if env {
+				names += "<br>`" + key{name: prefix + f.name}.env() + "`"
+			}
+			switch {
+			case f.value.Kind() == reflect.Struct:
+				tables = append(tables, f)
+			case isTables(f.value):
+				lists = append(lists, f)
+			default:
+				value := strings.ReplaceAll(formatTOML(f), "|", "\\|")
+				fmt.Fprintf(&out, "| %s | `%s` | %s |\n", names, value, strings.ReplaceAll(doc, "|", "\\|"))
+			}
+		}
+		for _, f := range tables {
+			write("`["+prefix+f.name+"]`", prefix+f.name+".", f.value, env)
+		}
+	}
+	cfg := Default()
+	write("In front of all tables", "", reflect.ValueOf(cfg).Elem(), true)
+	for _, f := range lists {
+		element, _ := appendDefault(f.value)
+		write("`[[relay."+f.name+"]]`", "", element, false)
+	}
+	return out.String() + "\n"
+}
+
+// fieldDocs returns the comments of the structs, by name, and of their fields, by Struct.key.
+func fieldDocs(t *testing.T) map[string]string {
+	t.Helper()
+	docs := map[string]string{}
+	for _, file := range []string{"config.go", "farm.go"} {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range parsed.Decls {
+			general, ok := decl.(*ast.GenDecl)
+			if !ok || general.Tok != token.TYPE {
+				continue
+			}
+			spec := general.Specs[0].(*ast.TypeSpec)
+			docs[spec.Name.Name] = oneLine(general.Doc)
+			if structure, ok := spec.Type.(*ast.StructType); ok {
+				for _, f := range structure.Fields.List {
+					tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
+					docs[spec.Name.Name+"."+tag.Get("toml")] = oneLine(f.Doc)
+				}
+			}
+		}
+	}
+	docs["Config"] = "These stand before the first `[table]` of a file."
+	return docs
+}
+
+func oneLine(doc *ast.CommentGroup) string {
+	return strings.Join(strings.Fields(doc.Text()), " ")
+}
