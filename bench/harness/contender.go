@@ -2,14 +2,8 @@ package harness
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os/exec"
 	"time"
 )
-
-// readyLimit is how long a contender may take until the first good answer.
-const readyLimit = 20 * time.Second
 
 // Contender is a running server, or several in a row, through which the origin is reached.
 type Contender struct {
@@ -18,35 +12,10 @@ type Contender struct {
 	Procs []*Process // counted for it; empty for the origin itself
 }
 
-// Starter brings up one kind of contender.
-type Starter struct {
-	Name  string
-	Needs []string // programs that must be on PATH
-	Start func(ctx context.Context, l *Lab, originPort int) (*Contender, error)
-}
-
-// ErrMissing is returned when a program that a contender needs is not installed.
-var ErrMissing = errors.New("harness: not on PATH")
-
-// Run brings the contender up and waits until it answers probe. Errors: ErrMissing, or what went wrong.
-func (s Starter) Run(ctx context.Context, l *Lab, originPort int, probe Body) (*Contender, error) {
-	for _, program := range s.Needs {
-		if _, err := exec.LookPath(program); err != nil {
-			return nil, fmt.Errorf("%w: %s", ErrMissing, program)
-		}
-	}
-	c, err := s.Start(ctx, l, originPort)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.waitReady(ctx, probe); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
+// waitReady waits until the contender answers probe, or one of its processes ended.
 func (c *Contender) waitReady(ctx context.Context, probe Body) error {
-	return WaitFor(ctx, readyLimit, "first answer of "+c.Name, func() error {
+	const limit = 20 * time.Second
+	return WaitFor(ctx, limit, "first answer of "+c.Name, func() error {
 		for _, p := range c.Procs {
 			if err := p.Ended(); err != nil {
 				return err

@@ -1,10 +1,12 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"time"
 )
 
 // FreePort returns a loopback port that nobody listens on. It lies below the range from which the kernel takes the ports of
@@ -27,3 +29,21 @@ func FreePort() (int, error) {
 
 // Address is the loopback address with a port.
 func Address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// waitListening waits until the process accepts connections on the port.
+func waitListening(ctx context.Context, p *Process, port int) error {
+	return WaitFor(ctx, 10*time.Second, p.Name+" listening", func() error {
+		if err := p.Ended(); err != nil {
+			return err
+		}
+		return dialOnce(port)
+	})
+}
+
+func dialOnce(port int) error {
+	c, err := net.DialTimeout("tcp", Address(port), time.Second)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

@@ -20,6 +20,7 @@ token = "secret"
 [[relay.server]]
 host = "127.0.0.1"
 http_port = %[2]d
+https_port = 0
 [admin]
 listen = "%[3]s"
 `
@@ -102,30 +103,4 @@ func (o *Products) start(ctx context.Context, l *Lab, originPort int) (*Contende
 	}
 	base := "http://" + Address(port) + "/cli/iarelayserver/bench/"
 	return &Contender{Name: "roundhouse", URL: base, Procs: []*Process{server, enabler}}, nil
-}
-
-// Starters returns all contenders but the origin itself, in the order of their turns.
-func Starters(products *Products) []Starter {
-	return []Starter{
-		{Name: "nginx", Needs: []string{"nginx"}, Start: startNginxProxy},
-		{Name: "haproxy", Needs: []string{"haproxy"}, Start: startHAProxy},
-		products.Starter(),
-		{Name: "ssh", Needs: []string{sshdPath, "ssh", "ssh-keygen"}, Start: startSSH},
-		frp("frp-http", true, true),
-		frp("frp-tcp", false, true),
-		frp("frp-tcp-nomux", false, false),
-		{Name: "chisel", Needs: []string{"chisel"}, Start: startChisel},
-	}
-}
-
-// FindStarter returns the starter of that name.
-func FindStarter(products *Products, name string) (Starter, error) {
-	var names []string
-	for _, s := range Starters(products) {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	return Starter{}, fmt.Errorf("harness: no contender %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 const (
@@ -83,14 +82,4 @@ func startSSHD(ctx context.Context, l *Lab, port int) (*Process, string, error) 
 		return nil, "", err
 	}
 	return p, key, waitListening(ctx, p, port)
-}
-
-// waitListening waits until the process accepts connections on the port.
-func waitListening(ctx context.Context, p *Process, port int) error {
-	return WaitFor(ctx, 10*time.Second, p.Name+" listening", func() error {
-		if err := p.Ended(); err != nil {
-			return err
-		}
-		return dialOnce(port)
-	})
 }

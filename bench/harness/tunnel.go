@@ -3,17 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
-	"net"
-	"time"
 )
-
-func dialOnce(port int) error {
-	c, err := net.DialTimeout("tcp", Address(port), time.Second)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
 
 // The configuration of frp since 0.52. Everything not named is its default, as its users run it.
 const (
@@ -61,7 +51,7 @@ func frp(name string, http, mux bool) Starter {
 		if err != nil {
 			return nil, err
 		}
-		return startPair(ctx, l, name, control, port, []string{"frps", "-c", serverConf}, []string{"frpc", "-c", clientConf})
+		return tunnel{name, control, port, []string{"frps", "-c", serverConf}, []string{"frpc", "-c", clientConf}}.start(ctx, l)
 	}}
 }
 
@@ -74,23 +64,29 @@ func startChisel(ctx context.Context, l *Lab, originPort int) (*Contender, error
 	if err != nil {
 		return nil, err
 	}
-	return startPair(ctx, l, "chisel", control, port,
+	return tunnel{"chisel", control, port,
 		[]string{"chisel", "server", "--reverse", "--host", "127.0.0.1", "--port", fmt.Sprint(control)},
-		[]string{"chisel", "client", "http://" + Address(control), "R:" + Address(port) + ":" + Address(originPort)})
+		[]string{"chisel", "client", "http://" + Address(control), "R:" + Address(port) + ":" + Address(originPort)}}.start(ctx, l)
 }
 
-// startPair starts the public half of a tunnel, waits until it listens on its control port, and starts the private half.
-func startPair(ctx context.Context, l *Lab, name string, control, port int, server, client []string) (*Contender, error) {
-	s, err := l.Start(name+"-server", server...)
+// tunnel is a public half, which listens on both ports, and a private half, which connects to the control port.
+type tunnel struct {
+	name           string
+	control, port  int
+	server, client []string // command lines
+}
+
+func (t tunnel) start(ctx context.Context, l *Lab) (*Contender, error) {
+	server, err := l.Start(t.name+"-server", t.server...)
 	if err != nil {
 		return nil, err
 	}
-	if err := waitListening(ctx, s, control); err != nil {
+	if err := waitListening(ctx, server, t.control); err != nil {
 		return nil, err
 	}
-	c, err := l.Start(name+"-client", client...)
+	client, err := l.Start(t.name+"-client", t.client...)
 	if err != nil {
 		return nil, err
 	}
-	return &Contender{Name: name, URL: "http://" + Address(port) + "/", Procs: []*Process{s, c}}, nil
+	return &Contender{Name: t.name, URL: "http://" + Address(t.port) + "/", Procs: []*Process{server, client}}, nil
 }

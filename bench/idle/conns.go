@@ -23,8 +23,9 @@ const (
 // clients are the open connections; a slot is nil if its connection could not be opened.
 type clients []*net.TCPConn
 
-// openAll opens n connections, and sends one request on each if request is set. On an error it returns those that are open.
-func openAll(ctx context.Context, u *url.URL, n int, request bool) (clients, error) {
+// openAll opens n connections, the first being number from, and sends one request on each if request is set. On an error it
+// returns those that are open.
+func openAll(ctx context.Context, u *url.URL, from, n int, request bool) (clients, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	conns := make(clients, n)
@@ -35,7 +36,7 @@ func openAll(ctx context.Context, u *url.URL, n int, request bool) (clients, err
 		wg.Go(func() {
 			r := bufio.NewReader(nil)
 			for i := w; i < n && errs[w] == nil; i += openers {
-				conns[i], errs[w] = openOne(ctx, u, i)
+				conns[i], errs[w] = openOne(ctx, u, from+i)
 				if errs[w] == nil && request {
 					errs[w] = exchange(conns[i], r, u)
 				}
@@ -87,7 +88,7 @@ func exchange(c *net.TCPConn, r *bufio.Reader, u *url.URL) error {
 
 // warmUp sends n requests over a few connections.
 func warmUp(ctx context.Context, u *url.URL, n int) error {
-	conns, err := openAll(ctx, u, openers, false)
+	conns, err := openAll(ctx, u, 0, openers, false)
 	defer conns.close()
 	if err != nil {
 		return err

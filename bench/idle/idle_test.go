@@ -40,7 +40,7 @@ func TestCountAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conns, err := openAll(t.Context(), u, 8, false)
+	conns, err := openAll(t.Context(), u, 0, 8, false)
 	defer conns.close()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestCountAlive(t *testing.T) {
 	if n, err := conns.countAlive(); n != 8 || err != nil {
 		t.Fatalf("alive = %d, %v, want 8", n, err)
 	}
-	if _, err := openAll(t.Context(), u, 1, true); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := openAll(t.Context(), u, 0, 1, true); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("a refused request: %v", err)
 	}
 	srv.CloseClientConnections()

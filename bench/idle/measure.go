@@ -94,7 +94,7 @@ func measure(ctx context.Context, o *options, t target, request bool) (r result,
 		return r, err
 	}
 	begin := time.Now()
-	conns, err := openAll(ctx, t.url, o.n, request)
+	conns, err := openInBatches(ctx, o.n, t, request)
 	defer conns.close()
 	if err != nil {
 		return r, err
@@ -114,6 +114,35 @@ func measure(ctx context.Context, o *options, t target, request bool) (r result,
 	r.descriptors, r.enabler = filesAfter-filesBefore, othersAfter-othersBefore
 	r.alive, err = conns.countAlive()
 	return r, err
+}
+
+// openInBatches opens n connections, no more at a time than the server's backlog holds: what it drops is tried again by the
+// kernel only after a second.
+func openInBatches(ctx context.Context, n int, t target, request bool) (clients, error) {
+	const batch, slack, limit = 1000, 100, 30 * time.Second
+	base, err := countDescriptors(t.pids)
+	if err != nil {
+		return nil, err
+	}
+	conns := make(clients, 0, n)
+	for len(conns) < n {
+		more, err := openAll(ctx, t.url, len(conns), min(batch, n-len(conns)), request)
+		conns = append(conns, more...)
+		if err != nil {
+			return conns, err
+		}
+		err = harness.WaitFor(ctx, limit, "the server to accept", func() error {
+			now, err := countDescriptors(t.pids)
+			if err == nil && now-base < len(conns)-slack { // slack: connections to the origin that it closed meanwhile
+				err = fmt.Errorf("%d more descriptors for %d connections", now-base, len(conns))
+			}
+			return err
+		})
+		if err != nil {
+			return conns, err
+		}
+	}
+	return conns, nil
 }
 
 func countDescriptors(pids []int) (sum int, err error) {

@@ -25,11 +25,17 @@ type row struct {
 	rounds []sample
 }
 
-// cell is one body size with one count of connections.
+// load is what wrk does to a contender in one round.
+type load struct {
+	body     harness.Body
+	conns    int
+	duration time.Duration
+}
+
+// cell is one load, and what each contender made of it.
 type cell struct {
-	body  harness.Body
-	conns int
-	rows  []row
+	load
+	rows []row
 }
 
 func measureAll(ctx context.Context, o *options, contenders []*harness.Contender) ([]cell, error) {
@@ -40,7 +46,7 @@ func measureAll(ctx context.Context, o *options, contenders []*harness.Contender
 			conns = o.bigConns
 		}
 		for _, n := range conns {
-			c, err := measureCell(ctx, o, contenders, body, n)
+			c, err := measureCell(ctx, contenders, load{body, n, o.duration}, o.rounds)
 			if err != nil {
 				return nil, err
 			}
@@ -50,16 +56,16 @@ func measureAll(ctx context.Context, o *options, contenders []*harness.Contender
 	return cells, nil
 }
 
-func measureCell(ctx context.Context, o *options, contenders []*harness.Contender, body harness.Body, conns int) (cell, error) {
-	c := cell{body: body, conns: conns, rows: make([]row, len(contenders))}
-	for round := range o.rounds {
+func measureCell(ctx context.Context, contenders []*harness.Contender, l load, rounds int) (cell, error) {
+	c := cell{load: l, rows: make([]row, len(contenders))}
+	for round := range rounds {
 		for i, contender := range contenders {
-			s, err := measure(ctx, contender, body, conns, o.duration)
+			s, err := measure(ctx, contender, l)
 			if err != nil {
 				return cell{}, fmt.Errorf("%s: %w", contender.Name, err)
 			}
 			progress("%s x %d, round %d: %-14s %9.0f/s, p99 %v, %v CPU, %d errors",
-				body.Name, conns, round+1, contender.Name, s.perSecond, s.p99, s.cpu, s.errors)
+				l.body.Name, l.conns, round+1, contender.Name, s.perSecond, s.p99, s.cpu, s.errors)
 			c.rows[i].name = contender.Name
 			c.rows[i].rounds = append(c.rows[i].rounds, s)
 		}
@@ -67,7 +73,7 @@ func measureCell(ctx context.Context, o *options, contenders []*harness.Contende
 	return c, nil
 }
 
-func measure(ctx context.Context, c *harness.Contender, body harness.Body, conns int, d time.Duration) (s sample, err error) {
+func measure(ctx context.Context, c *harness.Contender, l load) (s sample, err error) {
 	if err := c.Settle(ctx); err != nil {
 		return s, err
 	}
@@ -75,7 +81,7 @@ func measure(ctx context.Context, c *harness.Contender, body harness.Body, conns
 	if err != nil {
 		return s, err
 	}
-	r, err := harness.RunWrk(ctx, c.URL+body.Name, conns, d)
+	r, err := harness.RunWrk(ctx, c.URL+l.body.Name, l.conns, l.duration)
 	if err != nil {
 		return s, err
 	}
@@ -91,7 +97,7 @@ func measure(ctx context.Context, c *harness.Contender, body harness.Body, conns
 	if r.Requests > 0 && r.PerSecond > 0 {
 		s.bytesPerSec = float64(r.Bytes) / (float64(r.Requests) / r.PerSecond)
 	}
-	s.cpu = perRequest(harness.CPUBetween(before, after), r, body)
+	s.cpu = perRequest(harness.CPUBetween(before, after), r, l.body)
 	return s, nil
 }
 

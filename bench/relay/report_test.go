@@ -28,7 +28,7 @@ func TestMedians(t *testing.T) {
 }
 
 func TestCellReport(t *testing.T) {
-	c := cell{body: harness.Body{Size: 64 << 10}, conns: 3, rows: []row{
+	c := cell{load: load{body: harness.Body{Size: 64 << 10}, conns: 3}, rows: []row{
 		{name: "direct", rounds: []sample{{perSecond: 4000}}},
 		{name: "nginx", rounds: []sample{{perSecond: 2000, p99: 2 * time.Millisecond, cpu: 10 * time.Microsecond, rss: 2 << 20, pss: 1 << 20}}},
 		{name: "other", rounds: []sample{{perSecond: 500, p99: 20 * time.Millisecond, cpu: 25 * time.Microsecond, rss: 4 << 20, pss: 1 << 20, errors: 2}}},

@@ -16,7 +16,7 @@ func phases(ctx context.Context, o *options, c *harness.Contender) error {
 		return err
 	}
 	fmt.Print("| phase | requests/s | p50 | p99 | x baseline | highest RSS |\n|---|--:|--:|--:|--:|--:|\n")
-	baseline, err := fastPhase(ctx, o, c, "fast clients alone", nil)
+	baseline, err := fastPhase{name: "fast clients alone"}.run(ctx, o, c)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func phases(ctx context.Context, o *options, c *harness.Contender) error {
 	if err := c.Settle(ctx); err != nil { // until the windows and the buffers of the kernel are full
 		return err
 	}
-	if _, err := fastPhase(ctx, o, c, "beside slow readers", &baseline); err != nil {
+	if _, err := (fastPhase{"beside slow readers", &baseline}).run(ctx, o, c); err != nil {
 		return err
 	}
 	for _, t := range []transfer{{"down", download}, {"up", upload}} {
@@ -39,7 +39,13 @@ func phases(ctx context.Context, o *options, c *harness.Contender) error {
 	return readers.finish(os.Stdout)
 }
 
-func fastPhase(ctx context.Context, o *options, c *harness.Contender, name string, baseline *latencies) (latencies, error) {
+// fastPhase loads the contender with the fast clients.
+type fastPhase struct {
+	name     string
+	baseline *latencies // nil in the phase that is the baseline
+}
+
+func (p fastPhase) run(ctx context.Context, o *options, c *harness.Contender) (latencies, error) {
 	watch := watchRSS(c)
 	l, err := runFast(ctx, c.URL+fastBody.Name, o.fast, o.duration)
 	highest, watchErr := watch.stop()
@@ -50,10 +56,10 @@ func fastPhase(ctx context.Context, o *options, c *harness.Contender, name strin
 		return l, watchErr
 	}
 	ratio := "1.00"
-	if baseline != nil {
-		ratio = fmt.Sprintf("%.2f", float64(l.p99)/float64(baseline.p99))
+	if p.baseline != nil {
+		ratio = fmt.Sprintf("%.2f", float64(l.p99)/float64(p.baseline.p99))
 	}
-	fmt.Printf("| %s | %.0f | %v | %v | %s | %s |\n", name, l.perSecond, l.p50.Round(time.Microsecond), l.p99.Round(time.Microsecond),
+	fmt.Printf("| %s | %.0f | %v | %v | %s | %s |\n", p.name, l.perSecond, l.p50.Round(time.Microsecond), l.p99.Round(time.Microsecond),
 		ratio, mebibytes(highest))
 	return l, nil
 }
