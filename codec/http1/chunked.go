@@ -160,15 +160,6 @@ func validExtensions(b []byte) bool {
 	return true
 }
 
-// tokenLen returns the length of the token at the front of b.
-func tokenLen(b []byte) int {
-	n := 0
-	for n < len(b) && tokenLower[b[n]] != 0 {
-		n++
-	}
-	return n
-}
-
 // quotedLen returns the length of the quoted string at the front of b (RFC 9110, 5.6.4), 0 if there is none.
 func quotedLen(b []byte) int {
 	if len(b) == 0 || b[0] != '"' {

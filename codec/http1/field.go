@@ -140,29 +140,28 @@ func (f *Field) parse(line []byte) *Error {
 	if isBlank(line[0]) {
 		return errFold // RFC 9112, 5.2 and 2.2
 	}
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 {
-		if colon == 0 {
-			return errEmptyName
-		}
-		return errNoColon
-	}
-	name := line[:colon]
-	for _, c := range name {
-		if tokenLower[c] == 0 {
-			return badName(name)
-		}
+	colon := tokenLen(line)
+	if colon == 0 || colon == len(line) || line[colon] != ':' {
+		return badName(line)
 	}
 	value := trimBlanks(line[colon+1:])
 	if !validValue(value) {
 		return errValue // RFC 9110, 5.5
 	}
-	f.Name, f.Value, f.ID = name, value, LookupField(name)
+	f.Name, f.Value = line[:colon], value
+	f.ID = LookupField(f.Name)
 	return nil
 }
 
-func badName(name []byte) *Error {
-	if isBlank(name[len(name)-1]) && isToken(trimBlanks(name)) {
+// badName says what is wrong with a line that does not start with a token and a colon.
+func badName(line []byte) *Error {
+	colon := bytes.IndexByte(line, ':')
+	switch {
+	case colon < 0:
+		return errNoColon
+	case colon == 0:
+		return errEmptyName
+	case isBlank(line[colon-1]) && isToken(trimBlanks(line[:colon])):
 		return errBlankColon // RFC 9112, 5.1
 	}
 	return errName

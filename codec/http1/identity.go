@@ -8,8 +8,9 @@ func appendIdentity(dst []byte, r *Request, f *Forward) []byte {
 	if f.Trusted {
 		known = r.Fields
 	}
+	var kept bool
 	dst = append(dst, "X-Forwarded-For: "...)
-	dst, kept := appendJoined(dst, known, IDXForwardedFor, true)
+	dst, _ = appendJoined(dst, known, IDXForwardedFor, true)
 	if len(f.RemoteIP) == 0 {
 		dst = append(dst, "unknown"...)
 	}

@@ -79,15 +79,18 @@ func makeHexValue() (t [256]byte) {
 	return t
 }
 
-// isToken reports whether b is one or more token characters.
-func isToken(b []byte) bool {
-	for _, c := range b {
+// tokenLen returns the length of the token at the front of b.
+func tokenLen(b []byte) int {
+	for i, c := range b {
 		if tokenLower[c] == 0 {
-			return false
+			return i
 		}
 	}
-	return len(b) > 0
+	return len(b)
 }
+
+// isToken reports whether b is one or more token characters.
+func isToken(b []byte) bool { return len(b) > 0 && tokenLen(b) == len(b) }
 
 // equalFold reports whether b is lower but for the case of its ASCII letters. lower holds token characters only.
 func equalFold(b []byte, lower string) bool {
@@ -120,18 +123,22 @@ const (
 	everyHigh = 0x8080808080808080
 )
 
-// validValue reports whether v holds no control character but HTAB (RFC 9110, 5.5). It looks at eight bytes at a time.
+// validValue reports whether v holds no control character but HTAB (RFC 9110, 5.5). It looks at eight bytes at a time, the
+// last eight perhaps twice.
 func validValue(v []byte) bool {
-	for len(v) >= 8 {
-		x := binary.LittleEndian.Uint64(v)
+	if len(v) < 8 {
+		return validShort(v)
+	}
+	for i := 0; i < len(v); i += 8 {
+		word := v[min(i, len(v)-8):][:8]
+		x := binary.LittleEndian.Uint64(word)
 		del := x ^ everyByte*0x7F
 		// The high bit of some byte is set exactly when x has a byte below 0x20 or a DEL.
-		if ((x-everyByte*0x20)&^x|(del-everyByte)&^del)&everyHigh != 0 && !validShort(v[:8]) {
+		if ((x-everyByte*0x20)&^x|(del-everyByte)&^del)&everyHigh != 0 && !validShort(word) {
 			return false
 		}
-		v = v[8:]
 	}
-	return validShort(v)
+	return true
 }
 
 func validShort(v []byte) bool {
