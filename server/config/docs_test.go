@@ -64,7 +64,7 @@ func reference(t *testing.T) string {
 			}
 			names := "`" + prefix + f.name + "`"
 			if env {
-				names += "<br>`" + key{name: prefix + f.name}.env() + "`"
+				names += "<br>`" + field{name: prefix + f.name}.env() + "`"
 			}
 			switch {
 			case f.value.Kind() == reflect.Struct:

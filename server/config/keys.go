@@ -8,42 +8,35 @@ import (
 	"strings"
 )
 
-// key is one setting that every source can name: a scalar or a list of texts, in no list of tables.
-type key struct {
-	name  string // relay.listen
-	unit  string
-	value reflect.Value // settable, part of the Config that keysOf was given
+// field is one setting of a table: its name in files, what a number of it stands for, and its place in a Config.
+type field struct {
+	name, unit string // the name is dotted where the field comes from keysOf: relay.listen
+	value      reflect.Value
 }
 
-// env returns the name of the key in the environment.
-func (k key) env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
+// env returns the name in the environment of a field from keysOf.
+func (f field) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(f.name, ".", "_"))
 }
 
 const envPrefix = "ROUNDHOUSE_"
 
-// keysOf returns the keys of cfg in the order of its fields.
-func keysOf(cfg *Config) []key {
+// keysOf returns what every source can set, in the order of cfg's fields: all but the lists of tables.
+func keysOf(cfg *Config) []field {
 	return appendKeys(nil, "", reflect.ValueOf(cfg).Elem())
 }
 
-func appendKeys(keys []key, prefix string, table reflect.Value) []key {
+func appendKeys(keys []field, prefix string, table reflect.Value) []field {
 	for f := range fieldsOf(table) {
-		name := prefix + f.name
+		f.name = prefix + f.name
 		switch {
 		case f.value.Kind() == reflect.Struct:
-			keys = appendKeys(keys, name+".", f.value)
+			keys = appendKeys(keys, f.name+".", f.value)
 		case !isTables(f.value):
-			keys = append(keys, key{name, f.unit, f.value})
+			keys = append(keys, f)
 		}
 	}
 	return keys
-}
-
-// field is one field of a table.
-type field struct {
-	name, unit string
-	value      reflect.Value
 }
 
 // fieldsOf yields the fields of a struct that have a name in files.

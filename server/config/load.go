@@ -121,7 +121,7 @@ func (l *loader) set(f field, path string, s scalar, from origin) {
 }
 
 func (l *loader) loadEnviron() {
-	keys := map[string]key{}
+	keys := map[string]field{}
 	for _, k := range keysOf(l.cfg) {
 		keys[k.env()] = k
 	}
@@ -132,7 +132,7 @@ func (l *loader) loadEnviron() {
 		}
 		at := where{file: "environment"}
 		if k, ok := keys[name]; ok {
-			l.set(field{k.name, k.unit, k.value}, k.name, scalar{text: value}, origin{at, name})
+			l.set(k, k.name, scalar{text: value}, origin{at, name})
 		} else { // no mistake: orchestrators invent such names for a service that is called roundhouse
 			l.warn(at, "field %q: no such key", name)
 		}

@@ -143,7 +143,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	for _, how := range []string{"environment", "--set"} {
 		s := Sources{TOML: "f", ReadFile: files(map[string]string{"f": ""})}
 		for _, k := range keysOf(other) {
-			value := strings.Trim(strings.NewReplacer(`", "`, ",", `"`, "", "[", "", "]", "").Replace(formatTOML(field{k.name, k.unit, k.value})), " ")
+			value := strings.Trim(strings.NewReplacer(`", "`, ",", `"`, "", "[", "", "]", "").Replace(formatTOML(k)), " ")
 			if k.name == "relay.listen" {
 				value = strings.Join(other.Relay.Listen, ",")
 			}
