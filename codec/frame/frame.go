@@ -86,11 +86,7 @@ func PutHeader(b []byte, size int) {
 	if size < 0 || size > MaxSize {
 		panic(fmt.Sprintf("BUG: frame: payload of %d bytes", size))
 	}
-	_ = b[HeaderLen-1]
-	for i := HeaderLen - 1; i >= 0; i-- {
-		b[i] = byte('0' + size%10)
-		size /= 10
-	}
+	binary.LittleEndian.PutUint64(b, digits(uint64(size)))
 }
 
 func isPad(c byte) bool { return c == ' ' || c == 0 }
@@ -106,6 +102,16 @@ func decimal(w uint64) int {
 	w = w & 0x0F0F0F0F0F0F0F0F * 2561 >> 8 & 0x00FF00FF00FF00FF
 	w = w * 6553601 >> 16 & 0x0000FFFF0000FFFF
 	return int(w * 42949672960001 >> 32)
+}
+
+// digits is the reverse of decimal: v is parted into fours, then pairs, then single digits. 10486/2^20 is 1/100 and 103/2^10 is
+// 1/10, near enough for four and for two digits.
+func digits(v uint64) uint64 {
+	w := v/10_000 | v%10_000<<32
+	q := w * 10486 >> 20 & 0x0000007F0000007F
+	w = q | (w-q*100)<<16
+	q = w * 103 >> 10 & 0x000F000F000F000F
+	return q | (w-q*10)<<8 | 0x3030303030303030
 }
 
 func malformed(b []byte) error {
