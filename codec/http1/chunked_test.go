@@ -41,6 +41,7 @@ var refusedBodies = []refusedRow{
 	{"extension with CR", "5;a\rb\r\nhello\r\n0\r\n\r\n", "chunk-extension"},
 	{"extension with LF in a quote", "5;a=\"b\n\"\r\nhello\r\n0\r\n\r\n", "bare-lf"},
 	{"data too long", "5\r\nhello!\r\n0\r\n\r\n", "chunk-end"},
+	{"another byte and LF after the data", "5\r\nhello!\n0\r\n\r\n", "chunk-end"},
 	{"LF after the data", "5\r\nhello\n0\r\n\r\n", "chunk-end"},
 	{"CR and another after the data", "5\r\nhello\r!0\r\n\r\n", "chunk-end"},
 	{"trailer without colon", "0\r\nA\r\n\r\n", "no-colon"},

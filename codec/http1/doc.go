@@ -14,7 +14,7 @@
 //
 // A head aliases the bytes it was parsed from, and its Fields are overwritten by its next Parse: whoever owns the input
 // buffer owns the head. Nothing here allocates but the growth of Fields and of the slice that is appended to. No value is
-// safe for concurrent use; nothing is shared between values.
+// safe for concurrent use; two values never depend on each other.
 //
 // A line is judged when it is complete, lines are judged in byte order, and a limit is reached at a byte and not at a
 // read: so the first error is the same however the input is split.
