@@ -68,12 +68,12 @@ type knownName struct {
 
 // knownNames is indexed by the length of the name.
 var knownNames = [...][]knownName{
-	2:  {{"te", IDTE, IDOther}},
-	3:  {{"via", IDVia, IDOther}},
-	4:  {{"host", IDHost, IDOther}},
-	6:  {{"cookie", IDCookie, IDOther}, {"expect", IDExpect, IDOther}},
-	7:  {{"upgrade", IDUpgrade, IDOther}, {"trailer", IDTrailer, IDOther}},
-	9:  {{"forwarded", IDForwarded, IDOther}},
+	2: {{"te", IDTE, IDOther}},
+	3: {{"via", IDVia, IDOther}},
+	4: {{"host", IDHost, IDOther}},
+	6: {{"cookie", IDCookie, IDOther}, {"expect", IDExpect, IDOther}},
+	7: {{"upgrade", IDUpgrade, IDOther}, {"trailer", IDTrailer, IDOther}},
+	9: {{"forwarded", IDForwarded, IDOther}},
 	10: {{"connection", IDConnection, IDOther}, {"user-agent", IDUserAgent, IDOther},
 		{"keep-alive", IDKeepAlive, IDOther}, {"set-cookie", IDSetCookie, IDOther}},
 	12: {{"content-type", IDContentType, IDOther}, {"max-forwards", IDMaxForwards, IDOther}},
