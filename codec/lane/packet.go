@@ -79,11 +79,13 @@ const (
 // Lengths, in bytes.
 const (
 	// HeadLen is what a packet needs besides its data: the frame's header, op, flags and stream.
-	HeadLen = frame.HeaderLen + 6
+	HeadLen = frame.HeaderLen + headRest
 	// MaxData is the most data of a packet that a reader takes.
 	MaxData = 1 << 20
 	// MaxControl is the most data of a packet other than data: room for the largest head that the limits let through.
 	MaxControl = 256 << 10
+
+	headRest = 6 // op, flags and stream
 )
 
 // Packet is one packet, or a part of a data packet.
@@ -98,7 +100,7 @@ type Packet struct {
 // AppendHead appends all of a packet but its data, of which size bytes are to follow.
 func AppendHead(dst []byte, op Op, flags Flags, stream uint32, size int) []byte {
 	var h [HeadLen]byte
-	frame.PutHeader(h[:], 6+size)
+	frame.PutHeader(h[:], headRest+size)
 	h[8], h[9] = byte(op), byte(flags)
 	binary.BigEndian.PutUint32(h[10:], stream)
 	return append(dst, h[:]...)
@@ -110,36 +112,40 @@ func Append(dst []byte, p Packet) []byte {
 }
 
 // Reader takes a lane's bytes as they come and gives packets. It holds back incomplete packets in memory of its own, at most
-// HeadLen + MaxControl bytes, but passes on the data of data packets as it comes. The zero value is ready.
+// HeadLen + MaxControl bytes and, above a few hundred, at most twice what has come of the packet: its head alone, which is the
+// peer's word, allocates nothing. The data of data packets is not held back but passed on as it comes. The zero value is ready.
 type Reader struct {
 	held   []byte // an incomplete packet
 	data   Packet // the data packet that is being passed on, without data
-	remain int    // bytes of it that are still to come
+	remain int    // bytes of it that are still to come; 0 <= remain <= MaxData
 }
+
+const (
+	minHeld  = 512     // bytes of memory for the first part of an incomplete packet
+	keepHeld = 4 << 10 // bytes of memory that are kept between packets: a head's worth, not a burst
+)
 
 // Next reads from the front of in. n is what it consumed: with n > 0 and p.Op == 0 all of it was held back. It is to be called
 // until in is used up. A data packet that comes in parts is several packets; FlagLast is on the last one only.
 //
 // Errors: codec.ErrMalformed, codec.ErrTooLarge. After either the lane is out of step.
 func (r *Reader) Next(in []byte) (p Packet, n int, err error) {
-	if r.remain > 0 {
+	switch {
+	case r.remain > 0:
 		p, n = r.part(in)
 		return p, n, nil
-	}
-	if len(r.held) > 0 {
+	case len(r.held) > 0:
 		return r.continueHeld(in)
 	}
-	size, _, err := parseHead(in, &p)
+	size, err := parseHead(in, &p)
 	switch {
 	case err != nil:
 		return Packet{}, 0, err
-	case len(in) < HeadLen:
-		r.held = append(r.held, in...)
-		return Packet{}, len(in), nil
-	case p.Op == OpData:
-		return r.start(p, size, in)
-	case len(in) < HeadLen+size:
-		r.held = append(make([]byte, 0, HeadLen+size), in...)
+	case len(in) >= HeadLen && p.Op == OpData:
+		p, n = r.start(p, size, in[HeadLen:])
+		return p, HeadLen + n, nil
+	case len(in) < HeadLen || len(in) < HeadLen+size:
+		r.hold(in)
 		return Packet{}, len(in), nil
 	}
 	p.Data = in[HeadLen : HeadLen+size]
@@ -149,22 +155,24 @@ func (r *Reader) Next(in []byte) (p Packet, n int, err error) {
 // Idle tells whether the reader stands between two packets.
 func (r *Reader) Idle() bool { return r.remain == 0 && len(r.held) == 0 }
 
-// start begins a data packet whose head is at the front of in.
-func (r *Reader) start(p Packet, size int, in []byte) (Packet, int, error) {
+// HeldForTest is the memory that the reader has for incomplete packets, in bytes.
+func (r *Reader) HeldForTest() int { return cap(r.held) }
+
+// start begins the data packet p of size bytes; in is what follows its head.
+func (r *Reader) start(p Packet, size int, in []byte) (Packet, int) {
 	if size == 0 {
-		return p, HeadLen, nil
+		return p, 0
 	}
 	r.data, r.remain = p, size
-	if len(in) == HeadLen {
-		return Packet{}, HeadLen, nil
-	}
-	p, n := r.part(in[HeadLen:])
-	return p, HeadLen + n, nil
+	return r.part(in)
 }
 
 // part passes on what in holds of the current data packet.
 func (r *Reader) part(in []byte) (Packet, int) {
 	n := min(len(in), r.remain)
+	if n == 0 {
+		return Packet{}, 0
+	}
 	p := r.data
 	p.Data = in[:n]
 	if r.remain -= n; r.remain > 0 {
@@ -177,52 +185,59 @@ func (r *Reader) part(in []byte) (Packet, int) {
 func (r *Reader) continueHeld(in []byte) (p Packet, n int, err error) {
 	if len(r.held) < HeadLen {
 		n = min(len(in), HeadLen-len(r.held))
-		r.held = append(r.held, in[:n]...)
+		r.hold(in[:n])
 	}
-	size, _, err := parseHead(r.held, &p)
+	size, err := parseHead(r.held, &p)
 	if err != nil || len(r.held) < HeadLen {
 		return Packet{}, n, err
 	}
 	if p.Op == OpData {
 		r.held = r.held[:0]
-		if size == 0 {
-			return p, n, nil
-		}
-		r.data, r.remain = p, size
-		return Packet{}, n, nil
+		p, more := r.start(p, size, in[n:])
+		return p, n + more, nil
 	}
 	more := min(len(in)-n, HeadLen+size-len(r.held))
-	r.held = append(r.held, in[n:n+more]...)
+	r.hold(in[n : n+more])
 	if n += more; len(r.held) < HeadLen+size {
 		return Packet{}, n, nil
 	}
 	p.Data = r.held[HeadLen:]
 	r.held = r.held[:0]
-	if cap(r.held) > 4<<10 { // a head's worth is kept, a burst is not
+	if cap(r.held) > keepHeld {
 		r.held = nil
 	}
 	return p, n, nil
 }
 
+// hold adds b to the held packet. Memory grows with what has come, not with what the packet's head promises.
+func (r *Reader) hold(b []byte) {
+	if need := len(r.held) + len(b); need > cap(r.held) {
+		grown := make([]byte, len(r.held), min(max(need, 2*len(r.held), minHeld), HeadLen+MaxControl))
+		copy(grown, r.held)
+		r.held = grown
+	}
+	r.held = append(r.held, b...)
+}
+
 // parseHead reads what it can of a packet's head: an error is found as soon as its bytes are there. size is valid, and p is
 // filled, when b holds HeadLen bytes.
-func parseHead(b []byte, p *Packet) (size, n int, err error) {
-	size, n, err = frame.ParseHeader(b, 6+MaxData)
+func parseHead(b []byte, p *Packet) (size int, err error) {
+	size, n, err := frame.ParseHeader(b, headRest+MaxData)
 	if err != nil || n == 0 {
-		return 0, 0, err
+		return 0, err
 	}
-	if size -= 6; size < 0 {
-		return 0, 0, fmt.Errorf("lane: packet of %d bytes, at least 6 are needed: %w", size+6, codec.ErrMalformed)
+	if size -= headRest; size < 0 {
+		return 0, fmt.Errorf("lane: packet of %d bytes, at least %d are needed: %w", size+headRest, headRest, codec.ErrMalformed)
 	}
 	if len(b) < HeadLen {
-		return 0, 0, nil
+		return 0, nil
 	}
 	p.Op, p.Flags, p.Stream = Op(b[8]), Flags(b[9]), binary.BigEndian.Uint32(b[10:])
 	if p.Op == 0 || p.Op > OpPad {
-		return 0, 0, fmt.Errorf("lane: unknown %v: %w", p.Op, codec.ErrMalformed)
+		return 0, fmt.Errorf("lane: unknown %v: %w", p.Op, codec.ErrMalformed)
 	}
 	if p.Op != OpData && size > MaxControl {
-		return 0, 0, fmt.Errorf("lane: %v of %d bytes, limit %d: %w", p.Op, size, MaxControl, codec.ErrTooLarge)
+		return 0, fmt.Errorf("lane: %v of %d bytes, limit %d: %w", p.Op, size, MaxControl, codec.ErrTooLarge)
 	}
-	return size, HeadLen, nil
+	return size, nil
 }
