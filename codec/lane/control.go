@@ -101,8 +101,11 @@ func AppendStatus(dst []byte, up bool, text string) []byte {
 
 // ParseStatus reads the data of a status packet. text aliases b.
 func ParseStatus(b []byte) (up bool, text []byte, err error) {
-	if len(b) < 1 || b[0] > 1 {
-		return false, nil, fmt.Errorf("lane: status %q: %w", b, codec.ErrMalformed)
+	if len(b) < 1 {
+		return false, nil, short(OpStatus, len(b), 1)
+	}
+	if b[0] > 1 {
+		return false, nil, fmt.Errorf("lane: status %d, 0 or 1 is needed: %w", b[0], codec.ErrMalformed)
 	}
 	return b[0] == 1, b[1:], nil
 }
