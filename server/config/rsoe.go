@@ -116,24 +116,29 @@ func (p *enablerParser) options() {
 		p.words = p.words[1:]
 		o, known := rsoeOptions[w.text]
 		switch {
-		case !strings.HasPrefix(w.text, "-") || w.quoted && !known: // not shown: it may be a part of a token
+		case w.failed:
+			continue
+		case !known && (w.quoted || !isOption(w.text)): // not shown: it may be a part of a token
 			p.fail(w.at, "argument without an option before it: quote values that hold blanks")
 			continue
 		case !known:
 			p.fail(w.at, "option %q: unknown; rsoe -h lists them", w.text)
 			continue
 		}
-		var value string
+		var value word
 		if !o.flag {
 			if len(p.words) == 0 {
 				p.fail(w.at, "option %q: no value: %s", w.text, o.want)
 				continue
 			}
-			value = p.words[0].text
+			value = p.words[0]
 			p.words = p.words[1:]
 		}
-		if o.set != nil && !o.set(p, w, value) {
-			shown := quote("", value)
+		if value.failed {
+			continue
+		}
+		if o.set != nil && !o.set(p, w, value.text) {
+			shown := quote("", value.text)
 			if o.secret {
 				shown = mask
 			}
@@ -142,6 +147,11 @@ func (p *enablerParser) options() {
 			p.warn(w.at, "option %q: has no effect yet", w.text)
 		}
 	}
+}
+
+// isOption tells whether a word looks like an option.
+func isOption(s string) bool {
+	return strings.HasPrefix(s, "-") && isName(strings.TrimLeft(s, "-"))
 }
 
 // finish checks what no single option can know.
@@ -172,8 +182,8 @@ var rsoeOptions = map[string]rsoeOption{
 	"-f":   {want: "the farm's id, printable ASCII", set: setID(func(e *Enabler) *string { return &e.Farm })},
 	"-id":  {want: "the back-end server's id, printable ASCII", set: setID(func(e *Enabler) *string { return &e.ID })},
 	"-t":   {want: "a token of printable ASCII", secret: true, set: setToken},
-	"-cr":  {want: `where the relay is, as "host=relay.example.com;port=80"`, set: setRelay},
-	"-cs":  {want: `where the back-end server is, as "host=localhost;port=80"`, set: setBackend},
+	"-cr":  {secret: true, want: `where the relay is, as "host=relay.example.com;port=80"`, set: setRelay},
+	"-cs":  {secret: true, want: `where the back-end server is, as "host=localhost;port=80"`, set: setBackend},
 	"-v":   {want: "0 to 5", set: number(0, 5, func(p *enablerParser, n int) { p.e.Verbosity = n })},
 	"-d":   {want: "1 to 86400 seconds", set: number(1, 86400, func(p *enablerParser, n int) { p.e.Retry = time.Duration(n) * time.Second })},
 	"-o":   {want: "a file", set: logFile(false)},

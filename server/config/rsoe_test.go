@@ -200,16 +200,18 @@ func TestEnablerFiles(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"@wrong": `wrong:5: a double quote without its partner on the line
-wrong:6: @none: neither an environment variable nor a file that can be read: file does not exist
+wrong:6: @***: neither an environment variable nor a file that can be read: file does not exist
 wrong:3: option "-d": value "x": 1 to 86400 seconds
 wrong:4: option "-v": value "9": 0 to 5
 `,
+		least + "-t @none -v 9": `command line: @***: neither an environment variable nor a file that can be read: file does not exist
+command line: option "-v": value "9": 0 to 5`,
 		"@self":  `self:1: @self: that is where this stands`,
 		"@stray": `stray:1: argument without an option before it`,
 	} {
 		_, _, err := parse(line, env, texts)
 		var mistakes *Error
-		if !errors.As(err, &mistakes) || !mistakes.InFiles() || !strings.HasPrefix(err.Error(), want) {
+		if !errors.As(err, &mistakes) || mistakes.InFiles() == strings.HasPrefix(want, commandLine) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v\nwant %s", line, err, want)
 		}
 	}
@@ -233,7 +235,7 @@ wrong:4: option "-v": value "9": 0 to 5
 func TestEnablerHidesSecrets(t *testing.T) {
 	const secret = "hunter2"
 	for _, line := range []string{
-		"-t\t" + secret + "\x01", "-t\tmy\t" + secret, "-cr\thost=h;http_password=\x01" + secret, "-cr\thttp_password=a;" + secret,
+		"-t\t" + secret + "\x01", "-t\tmy\t" + secret, "-t\t@" + secret, "-cr\thost=h;http_password=\x01" + secret, "-cr\thttp_password=a;" + secret,
 		"-cr\thttp_password='a'" + secret, "-cr\thttp_password='" + secret, "-cs\tidentity_password=\x01" + secret, "@f\t-x", "@g\t-x",
 	} {
 		_, warnings, err := parse(line, nil, map[string]string{"f": `-t my "` + secret + `"`, "g": `-t "` + secret})

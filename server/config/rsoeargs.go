@@ -12,6 +12,7 @@ type word struct {
 	text   string
 	at     where
 	quoted bool // it was in quotes: an @ or a - in front has no meaning of its own
+	failed bool // it stands for an @NAME in the place of a value that has been reported
 }
 
 const (
@@ -21,32 +22,41 @@ const (
 
 // expand appends words to p.words, with the content of NAME in the place of each @NAME.
 func (p *enablerParser) expand(words []word) {
-	for _, w := range words {
+	for i, w := range words {
 		name, isRef := strings.CutPrefix(w.text, "@")
 		if !isRef || w.quoted {
 			p.words = append(p.words, w)
 			continue
 		}
 		p.expanded++
+		before, had := len(p.errors), len(p.words)
+		shown := w.text
+		if i > 0 && rsoeOptions[words[i-1].text].secret { // it may be a token that starts with @
+			shown = "@" + mask
+		}
 		switch {
 		case slices.Contains(p.open, name):
-			p.fail(w.at, "@%s: that is where this stands", name)
+			p.fail(w.at, "%s: that is where this stands", shown)
 		case len(p.open) == maxArgFileDepth:
-			p.fail(w.at, "@%s: at most %d deep", name, maxArgFileDepth)
+			p.fail(w.at, "%s: at most %d deep", shown, maxArgFileDepth)
 		case p.expanded == maxArgFiles:
-			p.fail(w.at, "@%s: at most %d files and variables in all", name, maxArgFiles)
+			p.fail(w.at, "%s: at most %d files and variables in all", shown, maxArgFiles)
 		case p.expanded < maxArgFiles: // what is above has been reported once
-			if text, file, ok := p.content(name, w.at); ok {
+			if text, file, ok := p.content(name, shown, w.at); ok {
 				p.open = append(p.open, name)
 				p.expand(p.split(text, file))
 				p.open = p.open[:len(p.open)-1]
 			}
 		}
+		if len(p.errors) > before && len(p.words) == had && i > 0 && !rsoeOptions[words[i-1].text].flag {
+			p.words = append(p.words, word{at: w.at, failed: true})
+		}
 	}
 }
 
-// content returns what @name stands for and how to call it in messages. A variable goes before a file of that name.
-func (p *enablerParser) content(name string, at where) (text, file string, ok bool) {
+// content returns what @name stands for and how to call it in messages, in which @name itself is shown as shown.
+// A variable goes before a file of that name.
+func (p *enablerParser) content(name, shown string, at where) (text, file string, ok bool) {
 	if name == "" {
 		p.fail(at, "@: a file or an environment variable after it")
 		return "", "", false
@@ -60,7 +70,7 @@ func (p *enablerParser) content(name string, at where) (text, file string, ok bo
 		if errors.As(err, &pathErr) {
 			err = pathErr.Err
 		}
-		p.fail(at, "@%s: neither an environment variable nor a file that can be read: %v", name, err)
+		p.fail(at, "%s: neither an environment variable nor a file that can be read: %v", shown, err)
 		return "", "", false
 	}
 	return strings.TrimPrefix(string(b), "\xef\xbb\xbf"), name, true
@@ -83,7 +93,7 @@ func (p *enablerParser) split(text, file string) []word {
 			if !closed { // not shown: it may be a secret
 				p.fail(at, "a double quote without its partner on the line")
 			}
-			words = append(words, word{text, at, line[0] == '"'})
+			words = append(words, word{text: text, at: at, quoted: line[0] == '"'})
 			line = strings.TrimLeft(rest, " \t")
 		}
 	}
