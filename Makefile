@@ -1,0 +1,67 @@
+# Thin targets over the go tool. Each has its help line after ##.
+
+FUZZTIME    ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+# What tests and benchmarks run beside Go: command=Debian packages. gcc is for the race detector.
+TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=openssh-client node=nodejs gcc=gcc,libc6-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race fuzz lint check bench bench-relay govulncheck tools
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, and run the demonstration
+	@exec bin/roundhouse serve
+
+build: ## build bin/roundhouse and bin/rsoe
+	@go build -o bin/ ./cmd/roundhouse ./cmd/rsoe
+
+test: tools ## run all tests, with the race detector and in random order
+	@go test -race -shuffle=on ./...
+
+race: tools ## run all tests three times over, to give races a chance to show
+	@go test -race -shuffle=on -count=3 ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@targets=$$(go test -list '^Fuzz' ./fuzz | grep '^Fuzz') || exit 1; \
+	for target in $$targets; do \
+	  echo "== $$target"; \
+	  go test ./fuzz -run '^$$' -fuzz "^$$target\$$" -fuzztime=$(FUZZTIME) || exit 1; \
+	done
+
+lint: ## gofmt, go vet and a pinned staticcheck
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; }
+	@go vet ./...
+	@go run $(STATICCHECK) ./...
+
+check: lint test ## everything that has to pass before a commit
+
+bench: ## run every benchmark of whole servers: long
+	@for main in bench/*/main.go; do echo "== $${main%/*}"; go run "./$${main%/*}" || exit 1; done
+
+bench-relay: ## measure the relay beside its peers
+	@go run ./bench/relay
+
+govulncheck: ## look for known vulnerabilities, if the network allows
+	-@go run $(GOVULNCHECK) ./...
+
+# Installs what is missing. No service is started: while apt-get runs, policy-rc.d forbids it.
+tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
+	for tool in $(TOOLS); do \
+	  command -v "$${tool%%=*}" >/dev/null || missing="$$missing $$(echo "$${tool#*=}" | tr , ' ')"; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	command -v apt-get >/dev/null || { echo "missing, and there is no apt-get to install it:$$missing"; exit 0; }; \
+	echo "installing:$$missing"; \
+	sudo=; test "$$(id -u)" = 0 || sudo=sudo; \
+	policy=/usr/sbin/policy-rc.d; \
+	if ! test -e $$policy; then \
+	  printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod +x $$policy; \
+	  trap "$$sudo rm -f $$policy" EXIT; \
+	fi; \
+	install="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing"; \
+	$$install >/dev/null 2>&1 || { $$sudo apt-get update -qq && $$install >/dev/null; }

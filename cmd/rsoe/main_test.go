@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"roundhouse/server/config"
+)
+
+func TestCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "oe.config")
+	if err := os.WriteFile(file, []byte("-f F -id S\n-cr host=h\n-d x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const least = "-f F -id S -cr host=h "
+	for _, row := range []struct {
+		args     string
+		code     int
+		out, err string
+	}{
+		{"-h", 0, "usage: rsoe -f FARM", ""},
+		{"-version", 0, "rsoe devel", ""},
+		{least + "-check", 0, "the command line is right", ""},
+		{least + "-check -q", 0, "right", "warning: command line: option \"-q\": has no effect yet"},
+		{"-f F", 2, "", "option \"-id\": missing"},
+		{"@" + file, 78, "", file + ":3: option \"-d\": value \"x\""},
+		{least + "-o " + filepath.Join(dir, "none", "log"), 78, "", "no such file or directory"},
+	} {
+		var out, errOut bytes.Buffer
+		code := run(strings.Fields(row.args), func(string) string { return "" }, &out, &errOut)
+		if code != row.code || !strings.Contains(out.String(), row.out) || !strings.Contains(errOut.String(), row.err) {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", row.args, code, row.code, out.String(), errOut.String())
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	defer func(f func(context.Context, *config.Enabler, *slog.Logger) error) { runEnabler = f }(runEnabler)
+	file := filepath.Join(t.TempDir(), "log")
+	for _, row := range []struct {
+		args  string
+		fails error
+		code  int
+		log   string
+	}{
+		{"-o " + file, nil, 0, "msg=\"serving F\""},
+		{"-o " + file, errors.New("no luck"), 1, "msg=\"serving F\""},
+		{"-ot " + file, nil, 0, "msg=\"serving F\""},
+	} {
+		runEnabler = func(_ context.Context, e *config.Enabler, log *slog.Logger) error {
+			log.Info("serving " + e.Farm)
+			log.Debug("not this")
+			return row.fails
+		}
+		var out bytes.Buffer
+		code := run(append(strings.Fields(row.args), "-f", "F", "-id", "S", "-cr", "host=h", "-v", "1", "-log", "text", "-q"),
+			func(string) string { return "" }, &out, &out)
+		log, err := os.ReadFile(file)
+		if code != row.code || err != nil || !strings.Contains(string(log), row.log) || strings.Contains(string(log), "not this") {
+			t.Errorf("%s: exit code %d, %s\n%s", row.args, code, out.String(), log)
+		}
+		if row.fails != nil && out.String() != "rsoe: no luck\n" {
+			t.Errorf("printed %q", out.String())
+		}
+	}
+	if log, _ := os.ReadFile(file); strings.Count(string(log), "serving F") != 1 { // a file that is gone has none
+		t.Errorf("-ot did not empty the file:\n%s", log)
+	}
+}
