@@ -29,7 +29,7 @@ type Acceptor struct {
 }
 
 // Accept starts to accept connections from ln, which it takes over: any listener of TCP or Unix stream sockets, so one that was
-// inherited, too.
+// inherited, too. After an error it is still the caller's.
 //
 // It is not gnet that accepts: there an error such as EMFILE ends the whole engine. Here it is waited out.
 func (g *Group) Accept(ln net.Listener, o AcceptOptions) (*Acceptor, error) {
@@ -117,7 +117,7 @@ func (a *Acceptor) take(nc net.Conn) {
 	// Ends when gnet has the connection, at the latest after the time limit of the handshake; Stop waits for it.
 	g.background(func() {
 		if a.opts.TLS != nil {
-			if err := c.handshake(nc, a.opts.TLS, false); err != nil {
+			if err := c.handshake(g.dialing, nc, a.opts.TLS, false); err != nil {
 				nc.Close()
 				c.lost(err)
 				return

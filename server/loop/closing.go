@@ -28,8 +28,10 @@ func (c *Conn) goOnClosing() {
 		return
 	}
 	c.state = connLingering
-	c.paused = false
-	c.setMask()
+	if c.paused {
+		c.paused = false
+		c.setMask()
+	}
 	c.setTimer(lingerTime, func() { c.fail(nil) })
 }
 
@@ -39,11 +41,20 @@ func (c *Conn) checkStall() {
 		return
 	}
 	if c.Pending() >= c.stalled {
-		c.fail(ErrStalled)
+		c.Abort(ErrStalled)
 		return
 	}
 	c.stalled = c.Pending()
 	c.timer.Arm(closeStall)
+}
+
+// cut ends the connection at once, at the end of Stop's time.
+func (c *Conn) cut() {
+	if c.Pending() > 0 {
+		c.Abort(errStopping)
+		return
+	}
+	c.fail(nil)
 }
 
 func (c *Conn) setTimer(d time.Duration, f func()) {

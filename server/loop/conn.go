@@ -28,7 +28,8 @@ type InputCloser interface {
 	InputClosed(c *Conn) (keep bool)
 }
 
-// Flusher is implemented by sessions that add something to their output just before it goes out.
+// Flusher is implemented by sessions that add something to their output before it goes out at the end of a callback or a turn.
+// It is never called inside another callback of the session: large output that goes out earlier goes without.
 type Flusher interface {
 	BeforeFlush(c *Conn)
 }
@@ -88,8 +89,10 @@ type Conn struct {
 	stalled  int // bytes that were unsent when the closing timer was set
 	state    connState
 
-	paused, above, isBlocked, watched                    bool
-	batched, queuedOut, queuedAgain, inFlush, inputEnded bool
+	paused, above, isBlocked, watched      bool
+	batched, queuedOut, queuedAgain        bool // queued...: is in its loop's list of that name
+	inFlush, inData, wantsAgain, mayAgain  bool // wantsAgain, mayAgain: what was asked for during Data
+	inputEnded, keeps, hungUp, staysPaused bool // keeps: what InputClosed said; hungUp: the peer is gone, input is left
 }
 
 // ID is unique in the process. Any goroutine may ask.
@@ -104,8 +107,9 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // Session is what SetSession, accepting or dialling has set.
 func (c *Conn) Session() Session { return c.session }
 
-// SetSession replaces the session: another protocol goes on from here.
+// SetSession replaces the session: another protocol goes on from here. In Data, the new session is offered what is left.
 func (c *Conn) SetSession(s Session) {
+	c.wantsAgain = true
 	c.session = s
 	c.flusher, _ = s.(Flusher)
 }
@@ -154,18 +158,33 @@ func (c *Conn) Pause() {
 	}
 }
 
-// Resume starts reading again and offers what was left unread, at the end of the current callback.
+// Resume starts reading again and offers what was left unread, at the end of the current callback. In Data, on a connection
+// that is not paused, it does so only when Data made progress.
 func (c *Conn) Resume() {
-	if c.paused {
+	switch {
+	case c.paused:
 		c.paused = false
 		c.setMask()
+		c.Again()
+	case c.inData:
+		c.mayAgain = true
+	default:
+		c.Again()
 	}
-	c.Again()
 }
 
 // Again offers the unread input to the session once more, at the end of the current callback.
 func (c *Conn) Again() {
-	if !c.queuedAgain && c.state == connOpen && (c.Unread() > 0 || c.tls != nil) {
+	switch {
+	case c.inData: // what is unread is known when Data returns
+		c.wantsAgain = true
+	case c.Unread() > 0 || c.tls != nil || c.hungUp:
+		c.queueAgain()
+	}
+}
+
+func (c *Conn) queueAgain() {
+	if !c.queuedAgain && c.state == connOpen {
 		c.queuedAgain = true
 		c.loop.again = append(c.loop.again, c)
 	}
@@ -213,19 +232,27 @@ func (c *Conn) Abort(err error) {
 	if err == nil {
 		err = ErrAborted
 	}
+	c.resetOnClose()
+	c.fail(err)
+}
+
+// resetOnClose makes the peer see a reset: what it has got is not the whole.
+func (c *Conn) resetOnClose() {
 	if c.fd >= 0 {
 		// A Unix socket knows no linger; it is closed all the same.
 		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
 	}
-	c.fail(err)
 }
 
-// fail marks the connection as broken; it is closed at the end of the callback.
+// fail marks the connection as broken; it is closed at the end of the callback. An earlier error stands when err is nil.
 func (c *Conn) fail(err error) {
 	if c.state >= connDead {
 		return
 	}
-	c.state, c.err = connDead, err
+	c.state = connDead
+	if err != nil {
+		c.err = err
+	}
 	c.loop.dead = append(c.loop.dead, c)
 	if c.loop.depth == 0 { // outside any callback: a turn works the list off
 		c.loop.askTurn()
@@ -248,20 +275,24 @@ func (c *Conn) finish(err error) {
 	if c.state == connClosed {
 		return
 	}
-	c.state = connClosed
-	l := c.loop
 	c.unwatch()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	delete(c.loop.conns, c.id)
+	c.sayFarewell(err)
+}
+
+// sayFarewell is the part of finish that touches nothing of the loop's.
+func (c *Conn) sayFarewell(err error) {
+	c.state = connClosed
 	if c.gc == nil && c.fd >= 0 {
 		unix.Close(c.fd)
 	}
 	c.gc, c.fd = nil, -1
-	if c.timer != nil {
-		c.timer.Stop()
-	}
 	c.releaseIn()
 	c.releaseOut()
-	delete(l.conns, c.id)
-	l.group.stats.open.Add(-1)
+	c.loop.group.stats.open.Add(-1)
 	if c.acceptor != nil {
 		c.acceptor.open.Add(-1)
 	}

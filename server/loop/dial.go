@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // DialOptions says where to connect to.
@@ -37,7 +35,7 @@ func (l *Loop) Dial(o DialOptions, open func(*Conn, error) Session) {
 		}
 		c.setRemote(nc)
 		if o.TLS != nil {
-			if err := c.handshake(nc, o.TLS, true); err != nil {
+			if err := c.handshake(ctx, nc, clientConfig(o), true); err != nil {
 				nc.Close()
 				c.lost(err)
 				return
@@ -45,6 +43,19 @@ func (l *Loop) Dial(o DialOptions, open func(*Conn, error) Session) {
 		}
 		c.enrol(nc)
 	}, func() { c.lost(errStopping) })
+}
+
+// clientConfig is the TLS configuration with the name of the server, which is the host's unless it says otherwise.
+func clientConfig(o DialOptions) *tls.Config {
+	if o.TLS.ServerName != "" || o.TLS.InsecureSkipVerify {
+		return o.TLS
+	}
+	cfg := o.TLS.Clone()
+	cfg.ServerName = o.Addr
+	if host, _, err := net.SplitHostPort(o.Addr); err == nil {
+		cfg.ServerName = host
+	}
+	return cfg
 }
 
 // Adopt brings an existing connection to l, which takes it over: a *net.TCPConn or *net.UnixConn. open gets it on the loop.
@@ -64,57 +75,11 @@ func (l *Loop) AdoptFD(fd int, open func(*Conn, error) Session) error {
 	return nil
 }
 
-// Move takes the connection to another loop with its session, its unread input and its unsent output, at the end of the
-// current callback. then runs there. Between the two nobody may touch the connection; timers of the session must be stopped.
-func (c *Conn) Move(to *Loop, then func(*Conn)) {
-	if c.state != connOpen || c.moveTo != nil {
-		return
-	}
-	c.Pause()
-	c.moveTo, c.open = to, func(c *Conn, err error) Session {
-		if err == nil {
-			then(c)
-		}
-		return nil
-	}
-	c.loop.moving = append(c.loop.moving, c)
-}
-
-// leaveLoop carries out a Move.
-func (c *Conn) leaveLoop() {
-	to := c.moveTo
-	c.moveTo = nil
-	if c.state != connOpen || c.gc == nil {
-		c.open = nil
-		return
-	}
-	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		c.open = nil
-		c.fail(fmt.Errorf("loop: move: %w", err))
-		return
-	}
-	from, gc := c.loop, c.gc
-	c.gone()
-	delete(from.conns, c.id)
-	_ = from.el.Close(gc) // its descriptor goes, the duplicate stays; onClose finds that the connection is not gc's any more
-	c.state, c.paused, c.loop = connOpening, false, to
-	to.group.background(func() { // ends when gnet has the connection; Stop waits for it
-		nc, err := fileConn(fd)
-		if err != nil {
-			c.lost(fmt.Errorf("loop: move: %w", err))
-			return
-		}
-		c.enrol(nc)
-	}, func() { unix.Close(fd); c.lost(errStopping) })
-}
-
 // newConn makes the Conn of nc, which is not on the loop yet; nc may be nil. Any goroutine.
 func (l *Loop) newConn(nc net.Conn) *Conn {
 	g := l.group
 	c := &Conn{id: g.connIDs.Add(1), loop: l, fd: -1, high: DefaultHigh, low: DefaultLow}
 	g.stats.open.Add(1)
-	g.stats.opened.Add(1)
 	c.setRemote(nc)
 	return c
 }
@@ -140,6 +105,6 @@ func (c *Conn) enrol(nc net.Conn) {
 // lost ends a connection that never came to its loop.
 func (c *Conn) lost(err error) {
 	if !c.loop.Post(func() { c.fail(err) }) {
-		c.loop.group.stats.open.Add(-1)
+		c.loop.group.afterLoops(func() { c.sayFarewell(err) })
 	}
 }

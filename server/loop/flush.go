@@ -42,6 +42,13 @@ func (c *Conn) SetBuffer(b []byte) {
 	c.wrote()
 }
 
+// WantFlush sees to it that the output is flushed, and BeforeFlush called, as after a Write.
+func (c *Conn) WantFlush() {
+	if !c.Closing() && !c.inFlush {
+		c.queueOut()
+	}
+}
+
 // Writev sends parts after what is queued, in one system call and without a copy, as far as the socket takes them; the rest is
 // copied. It keeps no reference. At most six parts.
 func (c *Conn) Writev(parts ...[]byte) {
@@ -128,15 +135,16 @@ func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 
 // wrote follows every append to the output.
 func (c *Conn) wrote() {
-	c.mark()
 	if c.inFlush {
 		return
 	}
 	if c.Pending() >= flushAt && !c.isBlocked {
-		c.flush()
-		return
+		c.push()
 	}
-	c.queueOut()
+	c.mark()
+	if c.Pending() > 0 || c.above || c.flusher != nil {
+		c.queueOut()
+	}
 }
 
 // mark keeps the high watermark.
@@ -167,36 +175,52 @@ func (c *Conn) queueOut() {
 // flushBatch flushes the batched connections, at the end of a turn.
 func (l *Loop) flushBatch() {
 	for i := 0; i < len(l.batch); i++ {
-		c := l.batch[i]
-		l.batch[i] = nil
-		c.queuedOut = false
-		c.flush()
+		if c := l.batch[i]; c != nil {
+			l.batch[i] = nil
+			c.queuedOut = false
+			c.flush()
+		}
 	}
 	l.batch = l.batch[:0]
 }
 
-// flush writes as much as the socket takes.
+// flush writes as much as the socket takes, and tells the session what comes of it. It is not called inside a callback of c.
 func (c *Conn) flush() {
-	if c.inFlush || c.state >= connDead || c.state == connOpening || c.fd < 0 {
+	if c.inFlush || c.state >= connLingering || c.state == connOpening {
 		return
 	}
-	c.inFlush = true
+	if c.hungUp {
+		c.flushHungUp()
+		return
+	}
 	if c.flusher != nil && c.state == connOpen {
-		c.flusher.BeforeFlush(c)
+		c.inFlush = true
+		c.callBeforeFlush()
+		c.inFlush = false
+	}
+	c.push()
+	switch c.state {
+	case connFlushing:
+		c.goOnClosing()
+	case connOpen:
+		c.mark()
+		if c.above && c.Pending() <= c.low {
+			c.above = false
+			c.callDrained()
+		}
+	}
+}
+
+// push seals and writes as much as the socket takes. It calls nothing of the session: that may be in the middle of a message.
+func (c *Conn) push() {
+	if c.state >= connDead || c.state == connOpening || c.fd < 0 {
+		return
 	}
 	if c.tls != nil {
 		c.tls.seal(c.state == connFlushing)
 	}
 	if c.out != nil && !c.isBlocked {
 		c.send()
-	}
-	c.inFlush = false
-	if c.state == connFlushing {
-		c.goOnClosing()
-	}
-	if c.above && c.Pending() <= c.low && c.state == connOpen {
-		c.above = false
-		c.callDrained()
 	}
 }
 
@@ -287,7 +311,7 @@ func (l *Loop) pollBlocked() {
 func (c *Conn) writable(events uint32) {
 	orphan := c.gc == nil
 	if orphan && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		c.fail(unix.ECONNRESET)
+		c.orphanHangUp(events&unix.EPOLLERR != 0)
 		return
 	}
 	c.unblock()

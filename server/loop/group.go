@@ -34,15 +34,17 @@ type Group struct {
 	next     atomic.Uint32  // round robin over loops
 	connIDs  atomic.Uint64  // last connection id given out
 	stopping atomic.Bool    // set first by Stop
-	halting  atomic.Bool    // set when the loops themselves are to end
+	stopped  chan struct{}  // closed when Stop has done all
 	enrolls  sync.WaitGroup // goroutines that enrol, dial or shake hands
 
 	dialing    context.Context // ends with Stop
 	stopDials  context.CancelFunc
 	handshakes chan struct{} // as many TLS handshakes run at once as it has room for
 
-	mu        sync.Mutex // guards acceptors, and stopping against enrolls
+	mu        sync.Mutex // guards the rest, and stopping against enrolls
 	acceptors map[*Acceptor]struct{}
+	last      []func() // run by Stop after the loops have ended
+	over      bool     // the loops have ended
 }
 
 type groupStats struct {
@@ -52,7 +54,7 @@ type groupStats struct {
 // Stats is a snapshot of a Group's counters.
 type Stats struct {
 	Open         int64 // connections open now
-	Opened       int64 // connections ever opened
+	Opened       int64 // connections that ever came to their loop
 	Refused      int64 // connections closed at accept because of a limit
 	AcceptErrors int64 // errors of accept and enrolment, such as EMFILE
 	Panics       int64 // panics in sessions, each of which closed its connection
@@ -71,7 +73,8 @@ func New(o Options) (*Group, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	g := &Group{log: o.Logger, acceptors: map[*Acceptor]struct{}{}, handshakes: make(chan struct{}, 4*runtime.NumCPU())}
+	g := &Group{log: o.Logger, acceptors: map[*Acceptor]struct{}{}, stopped: make(chan struct{})}
+	g.handshakes = make(chan struct{}, 4*runtime.NumCPU())
 	g.dialing, g.stopDials = context.WithCancel(context.Background())
 	client, err := gnet.NewClient(&handler{}, gnet.WithNumEventLoop(o.Loops), gnet.WithReadBufferCap(o.ReadBuffer),
 		gnet.WithLogger(gnetLogger{o.Logger}), gnet.WithMulticore(true))
@@ -83,7 +86,11 @@ func New(o Options) (*Group, error) {
 	}
 	g.client = client
 	if err := g.discover(o.Loops); err != nil {
-		return nil, errors.Join(err, client.Stop())
+		err = errors.Join(err, client.Stop())
+		for _, l := range g.loops {
+			l.closeFiles()
+		}
+		return nil, err
 	}
 	g.ticker = startTicker(g.loops)
 	for _, l := range g.loops {
@@ -91,6 +98,7 @@ func New(o Options) (*Group, error) {
 			return nil, errors.Join(err, g.Stop(context.Background()))
 		}
 	}
+	g.stats.opened.Store(0) // the self-tests do not count
 	return g, nil
 }
 
@@ -125,15 +133,22 @@ func (g *Group) Each(f func(*Loop)) {
 	wg.Wait()
 }
 
-// Stop closes the listeners, closes every connection after its output is flushed (until ctx ends, then at once), and ends the
-// loops. When it returns, no goroutine of the group is left. It may be called more than once.
+// Stop closes the listeners, closes every connection after its output is flushed (until ctx ends, then at once, with a reset
+// where output is unsent), and ends the loops. When it returns, no goroutine of the group is left. It may be called more than
+// once: all calls wait for the first, or for their ctx, whose error they return then. Never call it on a loop.
 func (g *Group) Stop(ctx context.Context) error {
 	g.mu.Lock()
 	again := g.stopping.Swap(true)
 	g.mu.Unlock()
 	if again {
-		return nil
+		select {
+		case <-g.stopped:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	defer close(g.stopped)
 	g.stopDials()
 	g.closeAcceptors()
 	g.enrolls.Wait()
@@ -143,18 +158,55 @@ func (g *Group) Stop(ctx context.Context) error {
 		}
 	})
 	g.waitEmpty(ctx)
+	g.Each(func(l *Loop) {
+		for _, c := range l.conns {
+			c.cut()
+		}
+	})
 	if g.ticker != nil {
 		g.ticker.stop()
 	}
-	g.halting.Store(true)
 	for _, l := range g.loops {
 		l.closeMailbox()
 	}
 	err := g.client.Stop()
+	g.endLoops()
+	return err
+}
+
+// endLoops does, in the place of the loops that have ended, what is left to do.
+func (g *Group) endLoops() {
+	for _, l := range g.loops {
+		l.readLast()
+	}
+	for {
+		g.mu.Lock()
+		last := g.last
+		g.last, g.over = nil, len(last) == 0
+		g.mu.Unlock()
+		if len(last) == 0 {
+			break
+		}
+		for _, f := range last {
+			f()
+		}
+	}
 	for _, l := range g.loops {
 		l.closeFiles()
 	}
-	return err
+}
+
+// afterLoops runs f when the loops have ended: by Stop, or at once when that was so long ago.
+func (g *Group) afterLoops(f func()) {
+	g.mu.Lock()
+	over := g.over
+	if !over {
+		g.last = append(g.last, f)
+	}
+	g.mu.Unlock()
+	if over {
+		f()
+	}
 }
 
 // waitEmpty waits until no connection is open or ctx ends. Connections say goodbye at their own pace: nobody rings at the

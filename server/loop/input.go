@@ -15,10 +15,13 @@ type handler struct{ gnet.BuiltinEventEngine }
 
 // OnOpen runs on the loop that a connection was enrolled into.
 func (*handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
-	if c, ok := gc.Context().(*Conn); ok {
-		c.loop.depth++
-		c.opened(gc)
-		c.loop.leave()
+	if e, ok := gc.Context().(*enrolment); ok {
+		e.came = true
+		gc.SetContext(e.c)
+		l := e.c.loop
+		l.depth++
+		e.c.opened(gc)
+		l.leave()
 	}
 	return nil, gnet.None
 }
@@ -27,10 +30,11 @@ func (*handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	b, _ := gc.Next(-1) // cannot fail: -1 takes what there is
 	if c, ok := gc.Context().(*Conn); ok {
-		c.loop.depth++
-		c.loop.bytesIn.Add(int64(len(b)))
+		l := c.loop // a Move in leave changes the connection's
+		l.depth++
+		l.bytesIn.Add(int64(len(b)))
 		c.received(b)
-		c.loop.leave()
+		l.leave()
 	}
 	return gnet.None
 }
@@ -38,23 +42,36 @@ func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
 // OnClose is called for whatever reason gnet stops reading a connection; the descriptor is still open.
 func (*handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if c, ok := gc.Context().(*Conn); ok && c.gc == gc {
-		c.loop.depth++
+		l := c.loop
+		l.depth++
 		c.ended(err)
-		c.loop.leave()
+		l.leave()
 	}
 	return gnet.None
 }
 
 // opened ties the connection to gnet's, and asks for its session.
 func (c *Conn) opened(gc gnet.Conn) {
+	if c.state == connClosed { // before it came here
+		_ = c.loop.el.Close(gc) // onClose finds that c is not gc's
+		return
+	}
 	c.gc, c.fd = gc, gc.Fd()
 	c.loop.conns[c.id] = c
-	if c.state != connOpening { // closed before it came here
+	if c.state != connOpening { // it is on the list of the dead
 		return
 	}
 	if c.paused {
 		c.setMask()
 	}
+	if c.session == nil {
+		c.loop.group.stats.opened.Add(1)
+	}
+	c.start()
+}
+
+// start makes the connection serve: it is on its loop.
+func (c *Conn) start() {
 	c.state = connOpen
 	if open := c.open; open != nil {
 		c.open = nil
@@ -169,27 +186,46 @@ func (c *Conn) keep(b []byte) {
 
 // ended follows gnet's last word about the connection. The descriptor is closed when it returns, unless it is duplicated here.
 func (c *Conn) ended(err error) {
-	// A paused connection is not read, so what ended it was a reset.
-	if eof := errors.Is(err, io.EOF) && !c.paused; !eof || c.state >= connLingering || c.loop.group.halting.Load() {
-		if c.state == connDead || c.state == connLingering {
-			err = c.err
+	eof := errors.Is(err, io.EOF)
+	switch {
+	case c.state == connDead, c.state == connLingering:
+		err = c.err
+	case eof && c.paused: // it is not read, so this was a hang-up
+		if err = c.hangUp(); err == nil {
+			return
 		}
-		c.gone()
-		c.finish(err)
-		return
+	case eof:
+		if c.endedBySide() {
+			return
+		}
+		err = c.err
+	}
+	c.gone()
+	c.finish(err)
+}
+
+// endedBySide follows the end of the peer's side. True means that the connection goes on without gnet.
+func (c *Conn) endedBySide() bool {
+	keep := false
+	if c.state == connOpen {
+		if keep = c.endInput(); !keep && c.state == connOpen && c.Pending() > 0 {
+			c.Close()
+		}
 	}
 	c.inputEnded = true
-	keep := c.state == connFlushing && c.Pending() > 0
-	if c.state == connOpen {
-		if keep = c.callInputClosed() && c.state < connDead; !keep && c.Pending() > 0 && c.state < connDead {
-			c.Close()
-			keep = true
-		}
+	if c.state == connFlushing {
+		keep = c.Pending() > 0
 	}
-	if !keep || !c.orphan() {
-		c.gone()
-		c.finish(nil)
+	return keep && c.orphan()
+}
+
+// endInput tells the session, once, that the peer has ended its side, and reports whether it wants to go on.
+func (c *Conn) endInput() bool {
+	if !c.inputEnded {
+		c.inputEnded = true
+		c.keeps = c.callInputClosed()
 	}
+	return c.keeps && c.state < connDead
 }
 
 // gone forgets a descriptor that gnet is about to close.
@@ -203,6 +239,7 @@ func (c *Conn) orphan() bool {
 	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		c.err = err
+		c.resetOnClose()
 		return false
 	}
 	wasBlocked := c.isBlocked
@@ -221,13 +258,26 @@ func (c *Conn) orphan() bool {
 
 func (c *Conn) callData(b []byte) (n int, ok bool) {
 	defer c.contain()
+	c.inData, c.wantsAgain, c.mayAgain = true, false, false
 	n, err := c.session.Data(c, b)
+	c.inData = false
+	if uint(n) > uint(len(b)) {
+		panic("BUG: Data took more than there was")
+	}
 	if err != nil {
 		c.err = err
 		c.Close()
 		return 0, false
 	}
+	if n < len(b) && (c.wantsAgain || c.mayAgain && n > 0) {
+		c.queueAgain()
+	}
 	return n, c.state == connOpen
+}
+
+func (c *Conn) callBeforeFlush() {
+	defer c.contain()
+	c.flusher.BeforeFlush(c)
 }
 
 func (c *Conn) callDrained() {
@@ -267,9 +317,14 @@ func (c *Conn) contain() {
 	if r == nil {
 		return
 	}
-	c.loop.group.stats.panics.Add(1)
-	c.loop.group.log.Error("panic in a session; its connection is closed", "conn", c.id, "panic", r, "stack", string(debug.Stack()))
+	c.loop.group.panicked("panic in a session; its connection is closed", r, "conn", c.id)
 	c.Abort(errPanic)
+}
+
+// panicked counts and logs a panic. Any goroutine.
+func (g *Group) panicked(what string, r any, more ...any) {
+	g.stats.panics.Add(1)
+	g.log.Error(what, append([]any{"panic", r, "stack", string(debug.Stack())}, more...)...)
 }
 
 var errPanic = errors.New("loop: the session panicked")

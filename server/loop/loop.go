@@ -117,7 +117,7 @@ func (l *Loop) selfTest() error {
 		return fmt.Errorf("loop: socketpair: %w", err)
 	}
 	defer ours.Close()
-	s := &pauseProbe{got: make(chan struct{})}
+	s := &pauseProbe{got: make(chan struct{}), closed: make(chan struct{})}
 	opened := make(chan error, 1)
 	l.Adopt(theirs, func(c *Conn, err error) Session {
 		opened <- err
@@ -145,6 +145,8 @@ func (l *Loop) selfTest() error {
 		return errors.New("loop: self-test: a resumed connection was not read; this gnet or kernel is not supported")
 	}
 	l.wait(func() { s.c.Abort(nil) })
+	<-s.closed
+	l.bytesIn.Store(0)
 	return nil
 }
 
@@ -158,9 +160,9 @@ func (l *Loop) wait(f func()) {
 
 // pauseProbe is the session of selfTest.
 type pauseProbe struct {
-	c    *Conn
-	seen bool
-	got  chan struct{}
+	c           *Conn
+	seen        bool
+	got, closed chan struct{}
 }
 
 func (s *pauseProbe) Data(_ *Conn, in []byte) (int, error) {
@@ -171,7 +173,7 @@ func (s *pauseProbe) Data(_ *Conn, in []byte) (int, error) {
 	return len(in), nil
 }
 func (s *pauseProbe) Drained(*Conn)       {}
-func (s *pauseProbe) Closed(*Conn, error) {}
+func (s *pauseProbe) Closed(*Conn, error) { close(s.closed) }
 
 // socketPair returns two connected Unix stream sockets.
 func socketPair() (ours, theirs net.Conn, err error) {
@@ -205,7 +207,12 @@ func (l *Loop) closeFiles() {
 
 // enrol gives nc to the loop's gnet event loop; the connection's OnOpen finds c. It blocks for a moment: never on a loop.
 func (l *Loop) enrol(nc net.Conn, c *Conn) error {
-	ch, err := l.el.Enroll(gnet.NewContext(context.Background(), c), nc)
+	if nc.RemoteAddr() == nil { // gnet would panic on it
+		nc.Close()
+		return fmt.Errorf("loop: enrol: %w", unix.ECONNRESET)
+	}
+	e := &enrolment{c: c}
+	ch, err := l.el.Enroll(gnet.NewContext(context.Background(), e), nc)
 	if err != nil {
 		nc.Close()
 		return fmt.Errorf("loop: enrol: %w", err)
@@ -213,5 +220,14 @@ func (l *Loop) enrol(nc net.Conn, c *Conn) error {
 	if r := <-ch; r.Err != nil {
 		return fmt.Errorf("loop: enrol: %w", r.Err)
 	}
+	if !e.came { // gnet keeps it to itself when its epoll refuses the descriptor
+		return errors.New("loop: enrol: gnet refused the connection")
+	}
 	return nil
+}
+
+// enrolment is the context of a connection until its OnOpen.
+type enrolment struct {
+	c    *Conn
+	came bool // written by the loop before gnet reports the end of the enrolment, read after it
 }

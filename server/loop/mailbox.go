@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"runtime/debug"
 )
 
 // Post queues f to run on l, after everything posted before it. Any goroutine may call it.
@@ -27,6 +26,17 @@ func (l *Loop) closeMailbox() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+}
+
+// readLast reads, in the place of the loop that has ended, the letters that came before closeMailbox and were not read, and ends
+// the connections that they left.
+func (l *Loop) readLast() {
+	_ = (*mailBell)(l).Run(context.Background()) // never fails
+	l.depth++
+	for _, c := range l.conns {
+		c.cut()
+	}
+	l.leave()
 }
 
 // mailBell is a Loop seen as the task that empties its mailbox.
@@ -55,8 +65,7 @@ func (b *mailBell) Run(context.Context) error {
 func (l *Loop) runPosted(f func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.group.stats.panics.Add(1)
-			l.group.log.Error("panic in a posted function", "panic", r, "stack", string(debug.Stack()))
+			l.group.panicked("panic in a posted function or a timer", r)
 		}
 	}()
 	f()
@@ -101,14 +110,17 @@ func (l *Loop) leave() {
 			pop(&l.moving).leaveLoop()
 		}
 		for len(l.again) > 0 {
-			c := pop(&l.again)
-			c.queuedAgain = false
-			c.feed(nil)
+			if c := pop(&l.again); c != nil {
+				c.queuedAgain = false
+				c.feed(nil)
+				c.maybeEndHungUp()
+			}
 		}
 		for len(l.dirty) > 0 {
-			c := pop(&l.dirty)
-			c.queuedOut = false
-			c.flush()
+			if c := pop(&l.dirty); c != nil {
+				c.queuedOut = false
+				c.flush()
+			}
 		}
 		for len(l.dead) > 0 {
 			pop(&l.dead).bury()

@@ -29,10 +29,14 @@ func (l *Loop) NewTimer(f func()) *Timer { return &Timer{loop: l, f: f} }
 // Init makes t, which may be part of another value, a timer of l that is not armed.
 func (t *Timer) Init(l *Loop, f func()) { t.loop, t.f = l, f }
 
-// Arm sets the timer to d from now, whatever it was set to before. It fires up to 20 ms late, never early.
+// Arm sets the timer to d from now, whatever it was set to before; a negative d counts as 0. It fires up to 20 ms late, never early.
 func (t *Timer) Arm(d time.Duration) {
 	t.Stop()
-	t.due = ticksNow() + int64((d+tick-1)/tick) + 1
+	d = max(d, 0)
+	t.due = ticksNow() + int64(d/tick) + 1 // the tick that runs now is not a whole one
+	if d%tick > 0 {
+		t.due++
+	}
 	l := t.loop
 	l.wheel.add(t)
 	if t.due < l.nextTick.Load() {
@@ -55,6 +59,7 @@ func (t *Timer) Stop() {
 type wheel struct {
 	slots [wheelSize]Timer // heads of rings
 	used  [wheelSize / 64]uint64
+	due   Timer // head of the ring of what fires now
 	now   int64 // the last tick that was worked off
 }
 
@@ -64,8 +69,7 @@ func (w *wheel) add(t *Timer) {
 	if head.next == nil {
 		head.next, head.prev = head, head
 	}
-	t.prev, t.next = head.prev, head
-	t.prev.next, head.prev = t, t
+	head.push(t)
 	w.used[slot/64] |= 1 << (slot % 64)
 }
 
@@ -80,9 +84,7 @@ func (w *wheel) remove(t *Timer) {
 // advance fires what is due at or before now.
 func (l *Loop) advance(now int64) {
 	w := &l.wheel
-	if w.now == 0 || now-w.now > wheelSize {
-		w.now = now - wheelSize
-	}
+	w.now = max(w.now, now-wheelSize) // one round sees every slot
 	for w.now < now {
 		w.now++
 		slot := int(w.now % wheelSize)
@@ -93,17 +95,30 @@ func (l *Loop) advance(now int64) {
 	l.nextTick.Store(w.nextDue(now))
 }
 
-// fire runs the due timers of a slot. A timer may arm or stop any other, so the ring is looked at anew after each.
+// fire runs the due timers of a slot. A timer may arm or stop any other: those that are due wait in a ring of their own, which
+// they leave like any other.
 func (l *Loop) fire(head *Timer, now int64) {
+	due := &l.wheel.due
+	due.next, due.prev = due, due
 	for t := head.next; t != head; {
-		if t.due > now {
-			t = t.next
-			continue
+		next := t.next
+		if t.due <= now {
+			t.prev.next, t.next.prev = t.next, t.prev
+			due.push(t)
 		}
+		t = next
+	}
+	for due.next != due {
+		t := due.next
 		t.Stop()
 		l.runPosted(t.f)
-		t = head.next
 	}
+}
+
+// push puts t at the end of the ring of which head is the head.
+func (head *Timer) push(t *Timer) {
+	t.prev, t.next = head.prev, head
+	t.prev.next, head.prev = t, t
 }
 
 // nextDue is the first tick after now whose slot holds a timer, which may be one of a later round.

@@ -24,10 +24,18 @@ type tlsState struct {
 }
 
 // handshake runs in a goroutine, on the blocking connection nc.
-func (c *Conn) handshake(nc net.Conn, cfg *tls.Config, client bool) error {
+func (c *Conn) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, client bool) (err error) {
 	g := c.loop.group
-	g.handshakes <- struct{}{}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	g.handshakes <- struct{}{} // for the computing only: memConn gives it back while it waits for the peer
 	defer func() { <-g.handshakes }()
+	defer func() {
+		if r := recover(); r != nil { // in a callback of the configuration
+			err = errPanic
+			g.panicked("panic in a TLS handshake", r)
+		}
+	}()
 	mem := &memConn{Conn: nc, c: c}
 	t := &tlsState{mem: mem}
 	if client {
@@ -35,8 +43,6 @@ func (c *Conn) handshake(nc net.Conn, cfg *tls.Config, client bool) error {
 	} else {
 		t.conn = tls.Server(mem, cfg)
 	}
-	ctx, cancel := context.WithTimeout(g.dialing, handshakeTime)
-	defer cancel()
 	if err := t.conn.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("loop: TLS handshake: %w", err)
 	}
@@ -73,6 +79,9 @@ func (noInput) Temporary() bool { return true }
 
 func (m *memConn) Read(p []byte) (int, error) {
 	if !m.live {
+		slots := m.c.loop.group.handshakes
+		<-slots
+		defer func() { slots <- struct{}{} }()
 		return m.Conn.Read(p)
 	}
 	src := &m.kept
@@ -160,6 +169,7 @@ func (t *tlsState) incoming(b []byte) { t.mem.in = b }
 
 // pump opens sealed input and offers it to the session until there is no more, or the session pauses.
 func (t *tlsState) pump(c *Conn) {
+	defer c.contain() // crypto/tls calls functions of its configuration
 	l := c.loop
 	if l.plain == nil {
 		l.plain = make([]byte, 32<<10)
@@ -171,7 +181,9 @@ func (t *tlsState) pump(c *Conn) {
 			c.offer(l.plain[:n])
 		}
 		if err != nil {
-			t.ended(c, err)
+			if n == 0 || c.state == connOpen && !c.paused { // else the next Read says it again
+				t.ended(c, err)
+			}
 			break
 		}
 	}
@@ -192,8 +204,7 @@ func (t *tlsState) ended(c *Conn, err error) {
 	case errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, os.ErrDeadlineExceeded):
 	case errors.Is(err, io.EOF):
 		t.eof = true
-		c.inputEnded = true
-		if !c.callInputClosed() {
+		if !c.endInput() {
 			c.Close()
 		}
 	default:

@@ -1,0 +1,306 @@
+// Package laneio runs one end of a lane: the two connections that carry its packets, on one loop. The relay and the enabler
+// both stand on it.
+//
+// An End gathers the packets of a turn in one chunk, so that however many streams speak, the lane costs one system call; a
+// large piece of a body goes out with them straight from the slice that it was read into. What comes in is cut into packets
+// and handed to a Handler. An End pings the other one, and is gone when that is silent for three heartbeats.
+//
+// Everything here is owned by the loop of the two connections. A lane is never paused: credit bounds what a stream can send
+// (codec/lane), and its receiver holds no more than that.
+package laneio
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/server/loop"
+)
+
+// Handler is what a lane's packets go to. All calls come on the lane's loop.
+type Handler interface {
+	// Packet gets every packet but ping, pong and pad. Its data is valid during the call. An error closes the lane.
+	Packet(p lane.Packet) error
+	// Writable tells that the lane takes bodies again after Full was true.
+	Writable()
+	// Gone is the last call. err is nil after Close or an orderly end by the other side.
+	Gone(err error)
+}
+
+// Errors that Gone may get.
+var (
+	ErrSilent = errors.New("laneio: the other end is silent")
+	errStray  = errors.New("laneio: the lane's outgoing connection was answered")
+)
+
+const (
+	high     = 512 << 10 // bytes of output above which bodies wait
+	low      = 128 << 10
+	large    = 8 << 10 // bytes of data that are worth going out without a copy
+	keepBuf  = 64 << 10
+	missable = 3 // heartbeats
+)
+
+// End is one end of a lane.
+type End struct {
+	loop      *loop.Loop
+	handler   Handler
+	out, in   *loop.Conn
+	buf       []byte // packets of this turn
+	reader    lane.Reader
+	chunks    http1.Chunked
+	limits    http1.Limits
+	timer     loop.Timer
+	heartbeat time.Duration
+	missed    int
+	rtt       time.Duration
+	begun     time.Time
+	closing   bool
+	gone      bool
+	scratch   [32]byte
+}
+
+// New returns an end without connections.
+func New(l *loop.Loop, heartbeat time.Duration, h Handler) *End {
+	e := &End{loop: l, handler: h, heartbeat: heartbeat, limits: http1.DefaultLimits(), begun: time.Now()}
+	e.timer.Init(l, e.beat)
+	return e
+}
+
+// SetOut gives the end the connection that it writes packets to. The HTTP head that makes it one has been written.
+func (e *End) SetOut(c *loop.Conn) {
+	e.out = c
+	c.SetWatermarks(high, low)
+	c.SetBatch(true)
+	c.SetSession(&outSession{e})
+	e.begin()
+}
+
+// SetIn gives the end the connection that it reads packets from: chunked, from its next byte on.
+func (e *End) SetIn(c *loop.Conn) {
+	e.in = c
+	c.SetSession(&inSession{e})
+	c.Again()
+	e.begin()
+}
+
+func (e *End) begin() {
+	if e.Live() {
+		e.timer.Arm(e.heartbeat)
+	}
+}
+
+// Live tells whether both connections are there.
+func (e *End) Live() bool { return e.out != nil && e.in != nil && !e.gone }
+
+// Since is when the end was made; RTT is the time that the last ping took, 0 before the first.
+func (e *End) Since() time.Time { return e.begun }
+
+// RTT is the round trip time that the last ping took.
+func (e *End) RTT() time.Duration { return e.rtt }
+
+// Pending is the output that has not left, in bytes.
+func (e *End) Pending() int {
+	if e.out == nil {
+		return len(e.buf)
+	}
+	return len(e.buf) + e.out.Pending()
+}
+
+// Full tells that bodies should wait until Writable.
+func (e *End) Full() bool { return e.out == nil || e.out.High() || len(e.buf) > high }
+
+// Buffer lends the packets of this turn for appending with package lane; SetBuffer takes them back.
+func (e *End) Buffer() []byte { return e.buf }
+
+// SetBuffer takes back what Buffer lent.
+func (e *End) SetBuffer(b []byte) {
+	e.buf = b
+	if e.out != nil {
+		e.out.WantFlush()
+	}
+}
+
+// Send appends a packet.
+func (e *End) Send(op lane.Op, flags lane.Flags, stream uint32, data []byte) {
+	e.SetBuffer(lane.Append(e.buf, lane.Packet{Op: op, Flags: flags, Stream: stream, Data: data}))
+}
+
+// SendData sends body bytes. Large ones leave at once, with what was appended before them, and are not copied as far as the
+// socket takes them.
+func (e *End) SendData(flags lane.Flags, stream uint32, data []byte) {
+	if len(data) < large || e.out == nil {
+		e.Send(lane.OpData, flags, stream, data)
+		return
+	}
+	e.buf = lane.AppendHead(e.buf, lane.OpData, flags, stream, len(data))
+	head := appendChunkHead(e.scratch[:0], len(e.buf)+len(data))
+	e.out.Writev(head, e.buf, data, crlf)
+	e.resetBuf()
+}
+
+var crlf = []byte("\r\n")
+
+func appendChunkHead(dst []byte, size int) []byte {
+	return append(strconv.AppendUint(dst, uint64(size), 16), '\r', '\n')
+}
+
+func (e *End) resetBuf() {
+	if cap(e.buf) > keepBuf {
+		e.buf = nil
+	}
+	e.buf = e.buf[:0]
+}
+
+// flush puts the packets of the turn into the output as one chunk.
+func (e *End) flush(c *loop.Conn) {
+	if len(e.buf) == 0 {
+		return
+	}
+	c.Write(appendChunkHead(e.scratch[:0], len(e.buf)))
+	c.Write(e.buf)
+	c.Write(crlf)
+	e.resetBuf()
+}
+
+// Close ends the lane in good order: what was sent leaves first. Gone follows, with nil.
+func (e *End) Close() {
+	if e.gone {
+		return
+	}
+	e.closing = true
+	e.timer.Stop()
+	if e.out != nil {
+		e.flush(e.out)
+		e.out.Write([]byte("0\r\n\r\n"))
+		e.out.Close()
+	}
+	if e.in != nil {
+		e.in.Close()
+	}
+	if e.out == nil && e.in == nil {
+		e.end(nil)
+	}
+}
+
+// Fail ends the lane at once.
+func (e *End) Fail(err error) { e.end(err) }
+
+// end closes what is left and tells the handler, once.
+func (e *End) end(err error) {
+	if e.gone {
+		return
+	}
+	e.gone = true
+	e.timer.Stop()
+	for _, c := range []*loop.Conn{e.out, e.in} {
+		if c != nil && !e.closing {
+			c.Abort(err)
+		}
+	}
+	if e.closing {
+		err = nil
+	}
+	e.handler.Gone(err)
+}
+
+// beat pings, and gives up on a silent peer.
+func (e *End) beat() {
+	if e.gone {
+		return
+	}
+	if e.missed++; e.missed > missable {
+		e.end(fmt.Errorf("%w for %v", ErrSilent, missable*e.heartbeat))
+		return
+	}
+	b := lane.AppendHead(e.buf, lane.OpPing, 0, 0, 8)
+	e.SetBuffer(binary.BigEndian.AppendUint64(b, uint64(time.Since(e.begun))))
+	e.timer.Arm(e.heartbeat)
+}
+
+// receive cuts input into packets.
+func (e *End) receive(in []byte) (done int, err error) {
+	e.missed = 0
+	for done < len(in) && !e.gone {
+		data, n, kind, err := e.chunks.Next(in[done:], &e.limits)
+		if err != nil {
+			return done, err
+		}
+		done += n
+		switch kind {
+		case http1.ChunkData:
+			if err := e.packets(data); err != nil {
+				return done, err
+			}
+		case http1.ChunkEnd:
+			e.closing = true
+			if e.out != nil {
+				e.out.Close()
+			}
+			e.in.Close()
+			return done, nil
+		default:
+			if n == 0 {
+				return done, nil
+			}
+		}
+	}
+	return done, nil
+}
+
+func (e *End) packets(data []byte) error {
+	for len(data) > 0 && !e.gone {
+		p, n, err := e.reader.Next(data)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+		switch p.Op {
+		case 0, lane.OpPad:
+		case lane.OpPing:
+			e.Send(lane.OpPong, 0, 0, p.Data)
+		case lane.OpPong:
+			if len(p.Data) == 8 {
+				e.rtt = time.Since(e.begun) - time.Duration(binary.BigEndian.Uint64(p.Data))
+			}
+		default:
+			if err := e.handler.Packet(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outSession is the session of the connection that an end writes to: nothing comes back on it but its end.
+type outSession struct{ e *End }
+
+func (s *outSession) Data(_ *loop.Conn, in []byte) (int, error) {
+	if s.e.closing {
+		return len(in), nil
+	}
+	return 0, errStray
+}
+func (s *outSession) BeforeFlush(c *loop.Conn)       { s.e.flush(c) }
+func (s *outSession) Drained(*loop.Conn)             { s.e.handler.Writable() }
+func (s *outSession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err)) }
+
+// inSession is the session of the connection that an end reads from.
+type inSession struct{ e *End }
+
+func (s *inSession) Data(_ *loop.Conn, in []byte) (int, error) { return s.e.receive(in) }
+func (s *inSession) Drained(*loop.Conn)                        {}
+func (s *inSession) Closed(_ *loop.Conn, err error)            { s.e.end(closedBecause(err)) }
+
+var errClosed = errors.New("laneio: the connection was closed")
+
+func closedBecause(err error) error {
+	if err == nil {
+		return errClosed
+	}
+	return err
+}

@@ -1,0 +1,234 @@
+package outbound
+
+import (
+	"errors"
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/server/loop"
+)
+
+// backend is the session of one connection to the back end.
+type backend struct {
+	sh   *shard
+	conn *loop.Conn
+	s    *stream // whose answer it reads; nil while it is idle
+
+	chunks   http1.Chunked
+	left     int64         // bytes of the body that are still to come; -1 when chunked, -2 until the connection ends
+	lifetime time.Duration // how long it may be idle
+	idle     time.Time     // since when it is
+
+	inBody, keep, used, upgraded bool
+}
+
+const (
+	leftChunked = -1
+	leftClose   = -2
+	// backendHigh and backendLow are the watermarks of the output to a back end, in bytes.
+	backendHigh, backendLow = 128 << 10, 32 << 10
+)
+
+func newBackend(sh *shard, c *loop.Conn) *backend {
+	c.SetWatermarks(backendHigh, backendLow)
+	return &backend{sh: sh, conn: c, lifetime: idleTime}
+}
+
+var errUnasked = errors.New("outbound: the back end sent something that nobody asked for")
+
+// Data reads answers. It stops at a body that has to wait for credit or for the lane.
+func (b *backend) Data(c *loop.Conn, in []byte) (int, error) {
+	done := 0
+	for done < len(in) && !c.Closing() && !c.Paused() {
+		if b.s == nil {
+			return done, errUnasked
+		}
+		var n int
+		if b.inBody {
+			n = b.takeBody(in[done:])
+		} else {
+			n = b.takeHead(in[done:])
+		}
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// takeHead sends a response head on.
+func (b *backend) takeHead(in []byte) int {
+	s, q := b.s, &b.sh.resp
+	n, err := q.Parse(in, &b.sh.e.answers, s.isHead)
+	if err == nil && n == 0 {
+		return 0
+	}
+	if err == nil && q.Status == 101 && !(s.upgrade && q.Upgrade) {
+		err = errors.New("an upgrade that was not asked for")
+	}
+	if err != nil {
+		b.sh.e.log.Warn("bad response of the back end", "error", err)
+		s.fail(lane.CodeBadResponse, "The answer of the back-end server is malformed.", 0)
+		return len(in)
+	}
+	flags := b.judge(q)
+	b.sh.head = http1.AppendResponse(b.sh.head[:0], q, &http1.Answer{Minor: 1})
+	s.k.end.Send(lane.OpResponse, flags, s.id, b.sh.head)
+	switch {
+	case flags&lane.FlagInfo != 0:
+	case flags&lane.FlagLast != 0:
+		b.finish()
+	}
+	return n
+}
+
+// judge finds out what follows a head.
+func (b *backend) judge(q *http1.Response) lane.Flags {
+	switch {
+	case q.Status == 101:
+		b.s.answered, b.upgraded, b.inBody, b.left = true, true, true, leftClose
+		return lane.FlagUpgrade
+	case q.Status < 200:
+		return lane.FlagInfo
+	}
+	b.s.answered = true
+	b.keep = q.KeepAlive
+	switch q.Body {
+	case http1.BodyLength:
+		if q.ContentLength == 0 {
+			return lane.FlagLast
+		}
+		b.inBody, b.left = true, q.ContentLength
+		return 0
+	case http1.BodyChunked:
+		b.inBody, b.left = true, leftChunked
+		b.chunks.Reset()
+		return lane.FlagChunked
+	case http1.BodyUntilClose:
+		b.inBody, b.left, b.keep = true, leftClose, false
+		return lane.FlagChunked
+	default:
+		return lane.FlagLast
+	}
+}
+
+// takeBody sends on as much of the body as lane and credit allow, and returns how much that was. When it is nothing the
+// connection is paused.
+func (b *backend) takeBody(in []byte) int {
+	s := b.s
+	if s.k.end.Full() {
+		if !s.waiting {
+			s.waiting = true
+			s.k.waiters = append(s.k.waiters, s)
+		}
+		b.conn.Pause()
+		return 0
+	}
+	if s.send.Left() == 0 {
+		s.starved = true
+		b.conn.Pause()
+		return 0
+	}
+	in = in[:min(len(in), s.send.Left())]
+	switch {
+	case b.left == leftChunked:
+		return b.takeChunks(in)
+	case b.left == leftClose:
+		s.sendBody(in, 0)
+		return len(in)
+	}
+	in = in[:min(int64(len(in)), b.left)]
+	if b.left -= int64(len(in)); b.left > 0 {
+		s.sendBody(in, 0)
+		return len(in)
+	}
+	s.sendBody(in, lane.FlagLast)
+	b.finish()
+	return len(in)
+}
+
+func (s *stream) sendBody(data []byte, flags lane.Flags) {
+	s.send.Spend(len(data))
+	s.k.end.SendData(flags, s.id, data)
+}
+
+// takeChunks is takeBody for a chunked body.
+func (b *backend) takeChunks(in []byte) int {
+	s := b.s
+	for done := 0; ; {
+		data, n, kind, err := b.chunks.Next(in[done:], &b.sh.e.answers)
+		if err != nil {
+			s.fail(lane.CodeBadResponse, "The body of the back-end server's answer is malformed.", 0)
+			return len(in)
+		}
+		done += n
+		switch kind {
+		case http1.ChunkData:
+			s.sendBody(data, 0)
+		case http1.ChunkEnd:
+			if fields := b.chunks.Trailer(); len(fields) > 0 {
+				b.sh.head = http1.AppendTrailer(b.sh.head[:0], fields)
+				s.k.end.Send(lane.OpTrailer, lane.FlagLast, s.id, b.sh.head)
+			} else {
+				s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)
+			}
+			b.finish()
+			return done
+		default:
+			return done
+		}
+	}
+}
+
+// finish follows the last byte of an answer.
+func (b *backend) finish() {
+	s := b.s
+	clean := b.keep && s.reqDone && !b.upgraded
+	b.s, s.b = nil, nil
+	s.ended()
+	b.inBody, b.used = false, true
+	if clean && !b.sh.e.draining.Load() {
+		b.sh.pool.put(b)
+		return
+	}
+	b.conn.Close()
+}
+
+// Drained gives the relay credit for what the back end has taken.
+func (b *backend) Drained(*loop.Conn) {
+	if b.s != nil {
+		b.s.giveCredit()
+	}
+}
+
+// InputClosed handles the orderly end of the back end's side.
+func (b *backend) InputClosed(*loop.Conn) bool {
+	if b.s != nil && b.inBody && b.left == leftClose {
+		b.s.k.end.Send(lane.OpData, lane.FlagLast, b.s.id, nil)
+		b.finish()
+	}
+	return false
+}
+
+// Closed handles the end of a connection, which breaks the exchange that it carried.
+func (b *backend) Closed(_ *loop.Conn, err error) {
+	b.sh.pool.remove(b)
+	s := b.s
+	if s == nil {
+		return
+	}
+	b.s, s.b = nil, nil
+	if b.upgraded {
+		s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)
+		s.ended()
+		return
+	}
+	if b.used && !s.answered && !s.retried && s.bodyless && s.idempotent && !s.upgrade {
+		s.retried = true // it was closed just when it was used again
+		s.start(nil)
+		return
+	}
+	s.fail(lane.CodeBackendReset, "The back-end server broke the connection.", 0)
+}

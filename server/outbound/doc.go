@@ -1,0 +1,11 @@
+// Package outbound is the outbound enabler: it runs beside a back-end server, opens lanes to every relay server of a farm, and
+// has the requests that come over them answered by the back end.
+//
+// An Enabler fetches the list of relay servers (peers.go) and keeps one lane for each loop of each of them (lanes.go), coming
+// back after any failure with a jittered pause. What a lane carries is a stream per request (stream.go); a stream borrows a
+// connection to the back end (backend.go) from the pool of its loop (pool.go), and gives it back when the exchange ended
+// cleanly. A monitor looks after the back end and tells the relays when it is away (monitor.go).
+//
+// A shard is what one loop owns: its lanes, its streams and its connections to the back end. The relay's lane i runs on
+// loop i modulo the number of ours, so an exchange never changes loops.
+package outbound

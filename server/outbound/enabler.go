@@ -1,0 +1,142 @@
+package outbound
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/server/config"
+	"roundhouse/server/loop"
+)
+
+// Enabler is one outbound enabler. Its methods are safe for concurrent use; none may be called on a loop.
+type Enabler struct {
+	// Fixed at start.
+	cfg     *config.Enabler
+	log     *slog.Logger
+	group   *loop.Group
+	shards  []*shard
+	run     string // identifies this run to the relays
+	backend loop.DialOptions
+	relays  []*tls.Config // of cfg.Relays; nil for plain HTTP
+	window  int
+	answers http1.Limits // of the back end's responses
+	monitor *monitor
+
+	// Any goroutine.
+	draining atomic.Bool
+	streams  atomic.Int64 // requests in flight
+	lanes    atomic.Int64 // lanes that are up
+	requests atomic.Int64
+}
+
+// drainTime is how long requests in flight may take after the context of Run has ended.
+const drainTime = 30 * time.Second
+
+// Run serves until ctx ends; then it takes no new requests, lets those in flight end, and returns nil. An error means that it
+// could not start: later failures are logged and tried again for ever.
+func Run(ctx context.Context, cfg *config.Enabler, log *slog.Logger) error {
+	g, err := loop.New(loop.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	e, err := New(cfg, g, log)
+	if err != nil {
+		stopNow, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = g.Stop(stopNow) // nothing is open yet
+		return err
+	}
+	e.Serve(ctx)
+	stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return g.Stop(stop)
+}
+
+// New returns an enabler on the loops of g. The configuration must be valid; it is only read.
+func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error) {
+	var run [16]byte
+	if _, err := rand.Read(run[:]); err != nil {
+		return nil, fmt.Errorf("outbound: %w", err)
+	}
+	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits()}
+	e.answers.Head = lane.MaxControl / 2
+	e.backend = loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(cfg.Backend.Host, strconv.Itoa(cfg.Backend.Port)), Timeout: dialTime}
+	var err error
+	if e.backend.TLS, err = tlsConfig(cfg.Backend.TLS, cfg.Backend.Host); err != nil {
+		return nil, err
+	}
+	for _, r := range cfg.Relays {
+		t, err := tlsConfig(r.TLS, r.Host)
+		if err != nil {
+			return nil, err
+		}
+		e.relays = append(e.relays, t)
+	}
+	for _, l := range g.Loops() {
+		e.shards = append(e.shards, newShard(e, l))
+	}
+	e.monitor = newMonitor(e)
+	return e, nil
+}
+
+// dialTime is how long connecting to a back end or a relay may take.
+const dialTime = 10 * time.Second
+
+// Serve runs the enabler until ctx ends and it has drained.
+func (e *Enabler) Serve(ctx context.Context) {
+	var wg sync.WaitGroup
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wg.Go(func() { e.monitor.run(work) })
+	for i := range e.cfg.Relays {
+		wg.Go(func() { e.keepRelay(work, i) })
+	}
+	<-ctx.Done()
+	e.draining.Store(true)
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }() // ends when all lanes have: at the latest after closeLanes
+	select {
+	case <-ended:
+	case <-time.After(drainTime):
+		e.log.Warn("requests are cut: the time to drain is over", "in_flight", e.streams.Load())
+		e.closeLanes()
+		<-ended
+	}
+	e.group.Each(func(l *loop.Loop) { e.shards[l.Index()].pool.close() })
+}
+
+// closeLanes ends all lanes, whatever they carry.
+func (e *Enabler) closeLanes() {
+	e.group.Each(func(l *loop.Loop) {
+		for k := range e.shards[l.Index()].links {
+			k.end.Fail(errCut)
+		}
+	})
+}
+
+var errCut = errors.New("outbound: the time to drain is over")
+
+// Stats is a snapshot of an enabler's counters.
+type Stats struct {
+	Lanes    int64 // lanes that are up
+	Streams  int64 // requests in flight
+	Requests int64 // requests ever taken
+	Up       bool  // the back end answers
+}
+
+// Stats reads the counters.
+func (e *Enabler) Stats() Stats {
+	return Stats{Lanes: e.lanes.Load(), Streams: e.streams.Load(), Requests: e.requests.Load(), Up: e.monitor.up.Load()}
+}

@@ -1,0 +1,243 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"roundhouse/codec"
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/server/laneio"
+	"roundhouse/server/loop"
+)
+
+// keepLane keeps lane n to a relay server open until ctx ends.
+func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int) {
+	pause := newBackoff(e.cfg.Retry)
+	for {
+		k := e.openLane(i, p, n)
+		var err error
+		select {
+		case err = <-k.gone:
+		case <-ctx.Done():
+			k.s.loop.Post(k.retire)
+			<-k.gone
+			return
+		}
+		if k.lived.Load() {
+			pause.reset()
+		}
+		wait := pause.next()
+		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// openLane begins to open a lane. Its gone channel tells when it has ended.
+func (e *Enabler) openLane(i int, p peer, n int) *link {
+	s := e.shards[n%len(e.shards)]
+	r := e.cfg.Relays[i]
+	k := &link{s: s, number: n, host: p.Host, path: r.URLSuffix, began: time.Now().UnixNano(), gone: make(chan error, 1)}
+	k.dial = loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(p.Host, strconv.Itoa(p.port(r.HTTPS))), Timeout: dialTime, TLS: e.relays[i]}
+	if k.dial.TLS != nil && r.CertificateName == "" {
+		k.dial.TLS = k.dial.TLS.Clone()
+		k.dial.TLS.ServerName = p.Host
+	}
+	if !s.loop.Post(k.open) {
+		k.gone <- errors.New("outbound: the loops have ended")
+	}
+	return k
+}
+
+// open runs on the loop.
+func (k *link) open() {
+	k.end = laneio.New(k.s.loop, heartbeat, k)
+	k.s.links[k] = struct{}{}
+	k.opening.Init(k.s.loop, func() { k.end.Fail(fmt.Errorf("outbound: the relay did not say hello within %v", openingTime)) })
+	k.opening.Arm(openingTime)
+	k.s.loop.Dial(k.dial, func(c *loop.Conn, err error) loop.Session {
+		if err != nil || k.isGone {
+			k.end.Fail(err)
+			return nil
+		}
+		c.Write(k.callHead("GET", "up", "\r\n"))
+		return &upHead{k: k}
+	})
+}
+
+const (
+	heartbeat   = 15 * time.Second
+	openingTime = 15 * time.Second
+)
+
+// callHead is the head of a request to the server URL.
+func (k *link) callHead(method, op, rest string) []byte {
+	b := append([]byte(nil), method+" "+k.path+" HTTP/1.1\r\nHost: "+k.dial.Addr+"\r\nUser-Agent: rsoe\r\n"...)
+	for _, f := range k.s.e.identity(op) {
+		b = append(b, f[0]+": "+f[1]+"\r\n"...)
+	}
+	return append(b, "Ias-Rs-Lane: "+k.run()+"/"+strconv.Itoa(k.number)+"\r\n"+rest...)
+}
+
+// run names this opening of the lane: a new one must not be taken for the half of an old one.
+func (k *link) run() string { return k.s.e.run + "." + strconv.FormatInt(k.began, 36) }
+
+// upHead is the session of the up channel until the relay has accepted it.
+type upHead struct{ k *link }
+
+func (h *upHead) Data(c *loop.Conn, in []byte) (int, error) {
+	var resp http1.Response
+	n, err := resp.Parse(in, &h.k.s.e.answers, false)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if resp.Status != 200 || resp.Body != http1.BodyChunked {
+		h.k.end.Fail(refusal(resp.Status, in[n:]))
+		return len(in), nil
+	}
+	h.k.end.SetIn(c)
+	h.k.openDown()
+	return n, nil
+}
+
+func (h *upHead) Drained(*loop.Conn) {}
+func (h *upHead) Closed(_ *loop.Conn, err error) {
+	if err == nil {
+		err = errors.New("outbound: the relay closed the up channel")
+	}
+	h.k.end.Fail(err)
+}
+
+// openDown opens the other half.
+func (k *link) openDown() {
+	k.s.loop.Dial(k.dial, func(c *loop.Conn, err error) loop.Session {
+		if err != nil || k.isGone {
+			k.end.Fail(err)
+			return nil
+		}
+		c.Write(k.callHead("POST", "down", "Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
+		k.end.SetOut(c)
+		b := lane.AppendHello(k.end.Buffer(), lane.Hello{
+			Version: lane.Version, Lane: uint16(k.number), Window: uint32(k.s.e.window),
+			Heartbeat: uint32(heartbeat / time.Millisecond), MaxHead: uint32(k.s.e.answers.Head),
+		})
+		if !k.s.e.monitor.up.Load() {
+			b = lane.AppendStatus(b, false, "the back end does not answer")
+		}
+		k.end.SetBuffer(b)
+		return c.Session()
+	})
+}
+
+// Packet handles what the relay sent.
+func (k *link) Packet(p lane.Packet) error {
+	switch p.Op {
+	case lane.OpHello:
+		return k.hello(p.Data)
+	case lane.OpRequest:
+		return k.request(p)
+	case lane.OpGoaway:
+		k.relayGoes = true
+		k.maybeClose()
+		return nil
+	}
+	s := k.streams.Get(p.Stream)
+	if s == nil {
+		return nil // it ended while this was on its way
+	}
+	switch p.Op {
+	case lane.OpData:
+		return s.body(p)
+	case lane.OpTrailer:
+		return s.trailers(p)
+	case lane.OpCredit:
+		n, err := lane.ParseUint32(p.Op, p.Data)
+		if err != nil {
+			return err
+		}
+		return s.granted(n)
+	case lane.OpReset:
+		s.fail(lane.CodeCancelled, "", 0)
+		return nil
+	default:
+		return fmt.Errorf("outbound: %v from a relay: %w", p.Op, codec.ErrMalformed)
+	}
+}
+
+func (k *link) hello(b []byte) error {
+	h, err := lane.ParseHello(b)
+	if err != nil {
+		return err
+	}
+	if k.lived.Swap(true) {
+		return fmt.Errorf("outbound: a second hello: %w", codec.ErrMalformed)
+	}
+	k.window = h.Window
+	k.opening.Stop()
+	k.s.e.lanes.Add(1)
+	k.s.e.log.Info("lane up", "relay", k.host, "lane", k.number)
+	return nil
+}
+
+// tell reports the state of the back end.
+func (k *link) tell(up bool, text string) {
+	if k.end.Live() {
+		k.end.SetBuffer(lane.AppendStatus(k.end.Buffer(), up, text))
+	}
+}
+
+// retire ends the lane when the relay sends nothing more on it and what runs has ended.
+func (k *link) retire() {
+	if k.isGone || k.retiring {
+		return
+	}
+	k.retiring = true
+	if !k.end.Live() || !k.lived.Load() {
+		k.end.Fail(nil)
+		return
+	}
+	k.end.SetBuffer(lane.AppendUint32(k.end.Buffer(), lane.OpGoaway, 0, 0))
+	k.maybeClose()
+}
+
+// maybeClose closes a retiring lane that has nothing left to do: the relay has answered our goaway with its own, and so sends
+// no request after it.
+func (k *link) maybeClose() {
+	if k.retiring && k.relayGoes && k.streams.Len() == 0 {
+		k.end.Close()
+	}
+}
+
+// Writable wakes the answers that wait for the lane, in turn.
+func (k *link) Writable() {
+	waiters := k.waiters
+	k.waiters = nil
+	for _, s := range waiters {
+		if s.waiting && s.k == k {
+			s.waiting = false
+			if s.b != nil {
+				s.b.conn.Resume()
+			}
+		}
+	}
+}
+
+// Gone ends every stream of the lane.
+func (k *link) Gone(err error) {
+	k.isGone = true
+	k.opening.Stop()
+	delete(k.s.links, k)
+	if k.lived.Load() {
+		k.s.e.lanes.Add(-1)
+	}
+	k.streams.Each(func(_ uint32, s *stream) { s.drop() })
+	k.gone <- err
+}

@@ -1,0 +1,194 @@
+package outbound
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"roundhouse/server/config"
+)
+
+// peer is one relay server of the list that a relay server gives.
+type peer struct {
+	Host      string `json:"host"`
+	HTTPPort  int    `json:"http_port"`
+	HTTPSPort int    `json:"https_port"`
+	Lanes     int    `json:"lanes"`
+}
+
+type peerList struct {
+	Peers []peer `json:"peers"`
+}
+
+// Bounds of what is believed of a list of peers.
+const (
+	maxPeers = 256
+	maxLanes = 1024
+	maxList  = 1 << 20 // bytes
+)
+
+// refreshTime is how often the list of relay servers is fetched again.
+const refreshTime = 60 * time.Second
+
+// keepRelay serves through the relay, or the load balancer before the relays, of one -cr: it fetches the list of relay servers,
+// keeps lanes to each of them, and looks again now and then whether the list has changed. It ends with ctx.
+func (e *Enabler) keepRelay(ctx context.Context, i int) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	running := map[peer]context.CancelFunc{}
+	defer func() {
+		for _, cancel := range running {
+			cancel()
+		}
+	}()
+	pause := newBackoff(e.cfg.Retry)
+	for {
+		list, err := e.fetchPeers(ctx, i)
+		wait := refreshTime
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = pause.next()
+			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait)
+		default:
+			pause.reset()
+			e.reconcile(ctx, &wg, i, list, running)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// reconcile starts lanes to relay servers that are new in the list and ends those to servers that have left it.
+func (e *Enabler) reconcile(ctx context.Context, wg *sync.WaitGroup, i int, list []peer, running map[peer]context.CancelFunc) {
+	wanted := map[peer]bool{}
+	for _, p := range list {
+		wanted[p] = true
+		if running[p] != nil {
+			continue
+		}
+		peerCtx, cancel := context.WithCancel(ctx)
+		running[p] = cancel
+		e.log.Info("relay server", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort, "lanes", p.Lanes)
+		for n := range p.Lanes {
+			wg.Go(func() { e.keepLane(peerCtx, i, p, n) })
+		}
+	}
+	for p, cancel := range running {
+		if !wanted[p] {
+			e.log.Info("relay server has left the list", "host", p.Host)
+			cancel()
+			delete(running, p)
+		}
+	}
+}
+
+// fetchPeers asks for the list of relay servers.
+func (e *Enabler) fetchPeers(ctx context.Context, i int) ([]peer, error) {
+	r := e.cfg.Relays[i]
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	scheme := "http"
+	if r.HTTPS {
+		scheme = "https"
+	}
+	url := scheme + "://" + net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) + r.URLSuffix
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range e.identity("peers") {
+		req.Header.Set(f[0], f[1])
+	}
+	transport := &http.Transport{TLSClientConfig: e.relays[i], DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxList))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, refusal(resp.StatusCode, body)
+	}
+	return checkPeers(body, r)
+}
+
+// checkPeers reads a list and bounds what it says.
+func checkPeers(body []byte, r config.RelayAddr) ([]peer, error) {
+	var list peerList
+	if err := json.Unmarshal(body, &list); err != nil {
+		return nil, fmt.Errorf("outbound: the list of relay servers is no JSON: %w", err)
+	}
+	if n := len(list.Peers); n == 0 || n > maxPeers {
+		return nil, fmt.Errorf("outbound: a list of %d relay servers; 1 to %d are possible", n, maxPeers)
+	}
+	var usable []peer
+	for _, p := range list.Peers {
+		port := p.port(r.HTTPS)
+		if p.Host == "" || port < 1 || port > 65535 || p.Lanes < 1 || p.Lanes > maxLanes {
+			continue // it is not reachable the way that -cr asks for
+		}
+		usable = append(usable, p)
+	}
+	if len(usable) == 0 {
+		return nil, fmt.Errorf("outbound: none of %d relay servers has a port for https=%v", len(list.Peers), r.HTTPS)
+	}
+	return usable, nil
+}
+
+func (p peer) port(https bool) int {
+	if https {
+		return p.HTTPSPort
+	}
+	return p.HTTPPort
+}
+
+// refusal is the error of an answer that is not 200; its text is a relay's or a proxy's own.
+func refusal(status int, body []byte) error {
+	text := strings.TrimSpace(string(body))
+	if len(text) > 200 {
+		text = text[:200]
+	}
+	return fmt.Errorf("outbound: the relay answers %d %s: %q", status, http.StatusText(status), text)
+}
+
+// identity are the fields by which the enabler says who it is.
+func (e *Enabler) identity(op string) [][2]string {
+	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"}, {"Ias-Rs-Oe-Id", e.run}}
+	if e.cfg.Token != "" {
+		f = append(f, [2]string{"Ias-Rs-Token", e.cfg.Token})
+	}
+	return f
+}
+
+// backoff is a pause that doubles from one failure to the next, up to the interval of -d, and is never quite the same.
+type backoff struct{ longest, now time.Duration }
+
+func newBackoff(longest time.Duration) *backoff {
+	b := &backoff{longest: longest}
+	b.reset()
+	return b
+}
+
+func (b *backoff) next() time.Duration {
+	d := b.now
+	b.now = min(2*b.now, b.longest)
+	return time.Duration(float64(d) * (0.7 + 0.3*rand.Float64()))
+}
+
+func (b *backoff) reset() { b.now = max(b.longest/16, 50*time.Millisecond) }

@@ -1,0 +1,82 @@
+package outbound
+
+import (
+	"time"
+
+	"roundhouse/server/loop"
+)
+
+const (
+	idleTime  = 30 * time.Second // how long a connection waits for its next request
+	sweepTime = time.Second
+	maxIdle   = 512 // connections of one loop
+)
+
+// pool holds the idle connections to the back end of one loop, which owns it. The one used last is used next, so that those
+// that are not needed grow old and leave.
+type pool struct {
+	idle  []*backend // oldest first
+	timer loop.Timer
+}
+
+// take returns the freshest idle connection, or nil.
+func (p *pool) take() *backend {
+	for n := len(p.idle); n > 0; n = len(p.idle) {
+		b := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		if !b.conn.Closing() {
+			return b
+		}
+	}
+	return nil
+}
+
+// put takes a connection whose last exchange ended cleanly.
+func (p *pool) put(b *backend) {
+	if len(p.idle) >= maxIdle || b.conn.Closing() {
+		b.conn.Close()
+		return
+	}
+	b.idle = time.Now()
+	p.idle = append(p.idle, b)
+	if !p.timer.Armed() {
+		p.timer.Arm(sweepTime)
+	}
+}
+
+// remove forgets a connection that has ended.
+func (p *pool) remove(b *backend) {
+	for i, other := range p.idle {
+		if other == b {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			return
+		}
+	}
+}
+
+// sweep closes what has been idle for too long.
+func (p *pool) sweep() {
+	now := time.Now()
+	keep := p.idle[:0]
+	for _, b := range p.idle {
+		if now.Sub(b.idle) > b.lifetime {
+			b.conn.Close()
+		} else {
+			keep = append(keep, b)
+		}
+	}
+	clear(p.idle[len(keep):])
+	if p.idle = keep; len(keep) > 0 {
+		p.timer.Arm(sweepTime)
+	}
+}
+
+// close closes all of them.
+func (p *pool) close() {
+	for _, b := range p.idle {
+		b.conn.Close()
+	}
+	p.idle = nil
+	p.timer.Stop()
+}

@@ -1,0 +1,75 @@
+package outbound
+
+import (
+	"sync/atomic"
+
+	"roundhouse/codec/http1"
+	"roundhouse/server/laneio"
+	"roundhouse/server/loop"
+)
+
+// shard is what one loop owns of the enabler.
+type shard struct {
+	e     *Enabler
+	loop  *loop.Loop
+	links map[*link]struct{}
+	pool  pool
+	free  []*stream
+
+	// Scratch: valid during one callback.
+	resp http1.Response
+	head []byte
+}
+
+func newShard(e *Enabler, l *loop.Loop) *shard {
+	s := &shard{e: e, loop: l, links: map[*link]struct{}{}}
+	s.pool.timer.Init(l, s.pool.sweep)
+	return s
+}
+
+func (s *shard) newStream() *stream {
+	if n := len(s.free); n > 0 {
+		x := s.free[n-1]
+		s.free = s.free[:n-1]
+		return x
+	}
+	return &stream{}
+}
+
+// release puts a stream, which nothing refers to any more, back into the free list.
+func (s *shard) release(x *stream) {
+	const keep, keepHead = 256, 4 << 10
+	head := x.head
+	if cap(head) > keepHead {
+		head = nil
+	}
+	*x = stream{head: head[:0], turn: x.turn + 1}
+	if len(s.free) < keep {
+		s.free = append(s.free, x)
+	}
+}
+
+// link is the enabler's end of one lane.
+type link struct {
+	// Fixed at start.
+	s      *shard
+	number int
+	host   string // of the relay server
+	path   string // of the server URL
+	dial   loop.DialOptions
+	began  int64      // makes the lane's name unique
+	gone   chan error // gets the reason of the end, once
+
+	// Owned by the loop.
+	end       *laneio.End
+	streams   laneio.Table[stream]
+	waiters   []*stream // wait until the lane takes bodies again
+	opening   loop.Timer
+	window    uint32 // what the relay takes of a response body without credit, in bytes
+	isGone    bool
+	retiring  bool // we have said goaway
+	relayGoes bool // the relay has
+
+	// Any goroutine.
+	lived atomic.Bool // the relay has said hello
+}

@@ -1,0 +1,228 @@
+package relay
+
+import (
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/server/loop"
+)
+
+// phase says what a client's connection is waiting for, and so what its deadline means.
+type phase uint8
+
+const (
+	phaseIdle   phase = iota // the next request
+	phaseHead                // the rest of a head
+	phaseBody                // the rest of a request body
+	phaseAnswer              // the head of the response
+	phaseStream              // nothing that is limited: a response is running, or the connection was upgraded
+)
+
+// client is the session of a connection that a client, or an enabler with its first request, has opened.
+type client struct {
+	s     *shard
+	conn  *loop.Conn
+	x     *exchange // the request that is being answered; nil between requests
+	ip    []byte    // the peer's address as text
+	timer loop.Timer
+	// deadline is when the phase has lasted too long; the timer may fire sooner, and is then set again.
+	deadline time.Time
+	phase    phase
+	trusted  bool // the peer is a trusted proxy
+	requests uint32
+}
+
+func (s *shard) newClient(conn *loop.Conn) *client {
+	c := &client{s: s, conn: conn}
+	if a := conn.Remote(); a.IsValid() {
+		c.ip = a.Addr().AppendTo(nil)
+		c.trusted = s.relay.trusts(a.Addr())
+	}
+	conn.SetWatermarks(clientHigh, clientHigh/4)
+	c.timer.Init(s.loop, c.expired)
+	s.stats.clients.Add(1)
+	c.enter(phaseIdle, s.relay.cfg.Relay.IdleTimeout)
+	return c
+}
+
+// enter begins a phase that lasts at most d; 0 means for ever.
+func (c *client) enter(p phase, d time.Duration) {
+	c.phase = p
+	if d == 0 {
+		c.deadline = time.Time{}
+		return
+	}
+	c.deadline = time.Now().Add(d)
+	if !c.timer.Armed() || d < c.s.relay.cfg.Relay.IdleTimeout {
+		c.timer.Arm(d)
+	}
+}
+
+// expired runs when the timer fires, which may be before the deadline.
+func (c *client) expired() {
+	if c.deadline.IsZero() || c.conn.Closing() {
+		return
+	}
+	if left := time.Until(c.deadline); left > 0 {
+		c.timer.Arm(left)
+		return
+	}
+	switch c.phase {
+	case phaseIdle:
+		c.conn.Close()
+	case phaseHead:
+		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
+	case phaseBody:
+		c.x.checkRate()
+	case phaseAnswer:
+		c.x.fail(failHeaderTimeout, "The back-end server did not answer in time.")
+	}
+}
+
+// Data reads requests. It stops at a body that has to wait for credit, and after a request until that is answered.
+func (c *client) Data(conn *loop.Conn, in []byte) (int, error) {
+	done := 0
+	for done < len(in) && !conn.Closing() && !conn.Paused() {
+		n := c.step(in[done:])
+		if n == 0 {
+			break
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func (c *client) step(in []byte) int {
+	switch {
+	case c.x == nil:
+		return c.readHead(in)
+	case !c.x.reqDone:
+		return c.x.takeBody(in)
+	default: // the next request waits for its turn, unread beyond what has been read
+		c.conn.Pause()
+		return 0
+	}
+}
+
+// readHead begins an exchange when the head at the front of in is complete.
+func (c *client) readHead(in []byte) int {
+	n, err := c.s.req.Parse(in, &c.s.relay.limits)
+	if err != nil {
+		e := err.(*http1.Error) // Parse returns nothing else
+		c.s.stats.refusals[e.Reason].Add(1)
+		f := failRefused
+		if e.Status == 431 {
+			f = failHeadTooLarge
+		}
+		c.s.req.Fields = c.s.req.Fields[:0]
+		c.refuse(f, e.Status, e.Text)
+		return len(in)
+	}
+	if n == 0 {
+		if c.phase == phaseIdle {
+			c.enter(phaseHead, c.s.relay.cfg.Relay.HeaderTimeout)
+		}
+		return 0
+	}
+	c.requests++
+	c.begin(&c.s.req)
+	return n
+}
+
+// begin acts on a complete head, which is valid during the call.
+func (c *client) begin(q *http1.Request) {
+	r := c.s.relay
+	to := c.s.route(q.Path)
+	if to.kind == routeServer {
+		c.enabler(q)
+		return
+	}
+	c.s.stats.requests.Add(1)
+	if to.kind == routeNone || len(to.farm) == 0 {
+		c.reject(q, failBadURL, "The URL names no farm.")
+		return
+	}
+	f := r.table.Farm(to.farm)
+	switch {
+	case f == nil:
+		c.reject(q, failUnknownFarm, "There is no farm of this name.")
+	case !f.Enable:
+		c.reject(q, failFarmDisabled, "The farm is disabled.")
+	case r.draining.Load():
+		c.reject(q, failShutdown, "The relay server is shutting down.")
+	case r.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > r.cfg.Relay.MaxRequestBody:
+		c.reject(q, failTooLarge, "The body of the request is too large.")
+	case r.held.Load() > r.memory:
+		c.reject(q, failNoMemory, "The relay server holds too much for slow clients.")
+	default:
+		c.startExchange(q, f, to.path)
+	}
+}
+
+// reject answers a request that has just been read with a failure. The connection is kept when the request had no body.
+func (c *client) reject(q *http1.Request, f *failure, text string) {
+	a := answer{status: f.status, minor: q.Minor, head: q.Head, accept: fieldValue(q.Fields, "accept")}
+	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
+	c.s.logFailure(c, f, string(q.Path), text)
+	c.send(f, a, text)
+}
+
+// refuse answers what cannot be read on with a failure, and closes.
+func (c *client) refuse(f *failure, status int, text string) {
+	c.s.logFailure(c, f, "", text)
+	c.send(f, answer{status: status, minor: 1, close: true}, text)
+}
+
+// send writes a failure.
+func (c *client) send(f *failure, a answer, text string) {
+	c.s.stats.failures[f.index].Add(1)
+	c.s.stats.finished(a.status, 0)
+	c.conn.SetBuffer(appendFailure(c.conn.Buffer(), f, a, text))
+	if a.close {
+		c.conn.Close()
+		return
+	}
+	c.nextRequest()
+}
+
+// nextRequest makes the connection ready for its next request.
+func (c *client) nextRequest() {
+	c.enter(phaseIdle, c.s.relay.cfg.Relay.IdleTimeout)
+	switch {
+	case c.conn.InputEnded() && c.conn.Unread() == 0, c.s.relay.draining.Load():
+		c.conn.Close()
+	case c.conn.Paused():
+		c.conn.Resume()
+	case c.conn.Unread() > 0:
+		c.conn.Again()
+	}
+}
+
+// Drained gives credit for what has left the output.
+func (c *client) Drained(*loop.Conn) {
+	if c.x != nil {
+		c.x.giveCredit()
+	}
+}
+
+// InputClosed keeps the connection of a client that has sent its request and ended its side.
+func (c *client) InputClosed(*loop.Conn) bool {
+	switch {
+	case c.x == nil:
+		return false
+	case c.x.upgraded:
+		c.x.endUpload()
+		return true
+	default:
+		return c.x.reqDone
+	}
+}
+
+// Closed ends what the client was waiting for.
+func (c *client) Closed(*loop.Conn, error) {
+	c.timer.Stop()
+	c.s.stats.clients.Add(-1)
+	if c.x != nil {
+		c.x.clientGone()
+	}
+}

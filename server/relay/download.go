@@ -1,0 +1,204 @@
+package relay
+
+import (
+	"fmt"
+
+	"roundhouse/codec"
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+)
+
+// large is the size of a piece of a body, in bytes, from which on it is worth sending without a copy.
+const large = 8 << 10
+
+var crlf = []byte("\r\n")
+
+// response handles the head of an answer, final or not.
+func (x *exchange) response(p lane.Packet) error {
+	last := p.Flags&lane.FlagLast != 0
+	if x.client == nil {
+		x.shadow(last)
+		return nil
+	}
+	if x.started {
+		return fmt.Errorf("relay: a second response on stream %d: %w", x.id, codec.ErrMalformed)
+	}
+	q := &x.s.resp
+	n, err := q.Parse(p.Data, &x.s.relay.answers, x.isHead)
+	if err != nil || n != len(p.Data) {
+		return fmt.Errorf("relay: a response head on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
+	}
+	switch {
+	case q.Status == 101:
+		return x.upgrade(q)
+	case q.Status < 200:
+		x.informational(q)
+		return nil
+	}
+	return x.final(q, last)
+}
+
+// informational passes a 1xx on to clients that can have asked for one.
+func (x *exchange) informational(q *http1.Response) {
+	if x.minor == 0 || q.Status == 100 && !x.expects {
+		return
+	}
+	conn := x.client.conn
+	conn.SetBuffer(http1.AppendResponse(conn.Buffer(), q, &http1.Answer{Minor: 1}))
+}
+
+func (x *exchange) upgrade(q *http1.Response) error {
+	if !x.wantsUpgrade || !q.Upgrade {
+		return fmt.Errorf("relay: an upgrade on stream %d that was not asked for: %w", x.id, codec.ErrMalformed)
+	}
+	c := x.client
+	x.started, x.upgraded, x.status, x.respLeft = true, true, 101, -1
+	x.s.stats.upgrades.Add(1)
+	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via}))
+	c.enter(phaseStream, 0)
+	c.conn.Resume()
+	return nil
+}
+
+func (x *exchange) final(q *http1.Response, last bool) error {
+	bodyless := q.Body == http1.BodyNone || q.Body == http1.BodyLength && q.ContentLength == 0
+	if bodyless != last {
+		return fmt.Errorf("relay: response on stream %d with a body of %d bytes, last %v: %w", x.id, q.ContentLength, last, codec.ErrMalformed)
+	}
+	c := x.client
+	a := http1.Answer{Via: Via, Minor: int(x.minor), KeepAlive10: x.keepAlive}
+	x.started, x.status = true, q.Status
+	x.closeAfter = !x.keepAlive || !x.reqDone || http1.CloseDelimited(q, &a) || x.s.relay.draining.Load()
+	a.Close = x.closeAfter
+	x.chunkedOut = x.minor == 1 && (q.Body == http1.BodyChunked || q.Body == http1.BodyUntilClose)
+	x.respLeft = -1
+	if q.Body == http1.BodyLength {
+		x.respLeft = q.ContentLength
+	}
+	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &a))
+	if x.reqDone {
+		c.enter(phaseStream, 0)
+	}
+	if last {
+		x.complete()
+	}
+	return nil
+}
+
+// body handles a piece of the answer's body.
+func (x *exchange) body(p lane.Packet) error {
+	last := p.Flags&lane.FlagLast != 0
+	if err := x.recv.Receive(len(p.Data)); err != nil {
+		return err
+	}
+	if x.client == nil {
+		x.shadow(last)
+		return nil
+	}
+	n := int64(len(p.Data))
+	switch {
+	case !x.started:
+		return fmt.Errorf("relay: a body before the head on stream %d: %w", x.id, codec.ErrMalformed)
+	case x.respLeft >= 0 && n > x.respLeft, last && x.respLeft > n:
+		return fmt.Errorf("relay: the body on stream %d is not as long as announced: %w", x.id, codec.ErrMalformed)
+	case x.respLeft >= 0:
+		x.respLeft -= n
+	}
+	if n > 0 {
+		x.download(p.Data)
+	}
+	switch {
+	case last:
+		if x.chunkedOut {
+			x.client.conn.Write([]byte("0\r\n\r\n"))
+		}
+		x.complete()
+	case n > 0:
+		x.held += len(p.Data)
+		x.s.relay.held.Add(n)
+		if !x.client.conn.High() {
+			x.giveCredit()
+		}
+	}
+	return nil
+}
+
+// download writes a piece of the body to the client.
+func (x *exchange) download(data []byte) {
+	conn := x.client.conn
+	x.bodyOut += int64(len(data))
+	x.s.stats.bodyOut.Add(int64(len(data)))
+	switch {
+	case len(data) >= large && x.chunkedOut:
+		var size [20]byte
+		conn.Writev(http1.AppendChunkHeader(size[:0], len(data)), data, crlf)
+	case len(data) >= large:
+		conn.Writev(data)
+	case x.chunkedOut:
+		b := http1.AppendChunkHeader(conn.Buffer(), len(data))
+		conn.SetBuffer(append(append(b, data...), crlf...))
+	default:
+		conn.Write(data)
+	}
+}
+
+// trailers handles the trailer fields that end a chunked body.
+func (x *exchange) trailers(p lane.Packet) error {
+	if x.client == nil {
+		x.shadow(true)
+		return nil
+	}
+	var d http1.Chunked
+	_, n, kind, err := d.Next(p.Data, &x.s.relay.answers)
+	if err != nil || kind != http1.ChunkEnd || n != len(p.Data) || !x.started || x.respLeft >= 0 {
+		return fmt.Errorf("relay: a trailer on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
+	}
+	if x.chunkedOut {
+		conn := x.client.conn
+		conn.SetBuffer(http1.AppendTrailer(conn.Buffer(), d.Trailer()))
+	}
+	x.complete()
+	return nil
+}
+
+// giveCredit gives the enabler credit for what the client's connection has taken.
+func (x *exchange) giveCredit() {
+	n := x.held
+	x.dropHeld()
+	x.recv.Release(n)
+	if credit := x.recv.Credit(); credit > 0 && x.link != nil && x.link.end.Live() {
+		x.link.end.SetBuffer(lane.AppendUint32(x.link.end.Buffer(), lane.OpCredit, x.id, credit))
+	}
+}
+
+func (x *exchange) dropHeld() {
+	if x.held > 0 {
+		x.s.relay.held.Add(-int64(x.held))
+		x.held = 0
+	}
+}
+
+// shadow drops what comes for a client that has left, and ends with the stream.
+func (x *exchange) shadow(last bool) {
+	if last {
+		x.streamEnded()
+		x.s.release(x)
+	}
+}
+
+// complete follows the last byte of the answer.
+func (x *exchange) complete() {
+	c := x.client
+	if !x.reqDone && !x.upgraded { // answered early: the rest of the request has no use
+		x.cancel()
+	}
+	x.streamEnded()
+	x.log(nil)
+	closes := x.closeAfter || x.upgraded || !x.reqDone
+	x.leave()
+	if closes {
+		c.conn.Close()
+		return
+	}
+	c.nextRequest()
+}

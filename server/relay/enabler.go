@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"encoding/json"
+	"net"
+	"strconv"
+	"strings"
+
+	"roundhouse/codec/http1"
+	"roundhouse/routing/farm"
+	"roundhouse/server/loop"
+)
+
+// call is what an enabler says of itself in the fields of a request to the server URL.
+type call struct {
+	op, farm, server, token, proto, run, lane string
+}
+
+func readCall(fields []http1.Field) (c call) {
+	for i := range fields {
+		if fields[i].ID != http1.IDIasRs {
+			continue
+		}
+		value := string(fields[i].Value)
+		switch strings.ToLower(string(fields[i].Name)) {
+		case "ias-rs-op":
+			c.op = value
+		case "ias-rs-farm":
+			c.farm = value
+		case "ias-rs-server":
+			c.server = value
+		case "ias-rs-token":
+			c.token = value
+		case "ias-rs-proto":
+			c.proto = value
+		case "ias-rs-oe-id":
+			c.run = value
+		case "ias-rs-lane":
+			c.lane = value
+		}
+	}
+	return c
+}
+
+// enabler handles a request to the server URL.
+func (c *client) enabler(q *http1.Request) {
+	k := readCall(q.Fields)
+	server, f, text := c.admit(&k)
+	if f != nil {
+		c.s.relay.log.Warn("enabler refused", "error", f.name, "reason", text, "farm", k.farm, "server", k.server, "remote", string(c.ip))
+		c.reject(q, f, text)
+		return
+	}
+	switch k.op {
+	case "peers":
+		c.peers(q)
+	case "up", "down":
+		c.half(q, &k, server)
+	default:
+		c.reject(q, failOERequest, "Ias-Rs-Op is not peers, up or down.")
+	}
+}
+
+// admit checks who an enabler is. f is nil when it is welcome.
+func (c *client) admit(k *call) (server *farm.Server, f *failure, text string) {
+	r := c.s.relay
+	if k.op == "" {
+		return nil, failOERequest, "This is the URL for outbound enablers: Ias-Rs-Op is missing."
+	}
+	if k.proto != "1" {
+		return nil, failOEVersion, "Ias-Rs-Proto is not 1, the only version known here."
+	}
+	fm := r.table.Farm([]byte(k.farm))
+	if fm == nil {
+		return nil, failUnknownServer, "The farm is not configured. Names are case-sensitive."
+	}
+	b := r.backends[backendKey{k.farm, k.server}]
+	if b == nil {
+		return nil, failUnknownServer, "The farm has no back-end server of this id. Ids are case-sensitive."
+	}
+	if !b.CheckToken(k.token) {
+		return nil, failUnauthorized, "The token is wrong."
+	}
+	if !fm.Enable || !b.Enable {
+		return nil, failOEDisabled, "The farm or the back-end server is disabled."
+	}
+	if r.draining.Load() {
+		return nil, failShutdown, "The relay server is shutting down."
+	}
+	return fm.Server(k.server), nil, ""
+}
+
+// peer is one relay server in the answer to a peers call.
+type peer struct {
+	Host        string `json:"host"`
+	HTTPPort    int    `json:"http_port"`
+	HTTPSPort   int    `json:"https_port"`
+	Lanes       int    `json:"lanes"`
+	Description string `json:"description,omitempty"`
+}
+
+// peers answers with the list of relay servers.
+func (c *client) peers(q *http1.Request) {
+	r := c.s.relay
+	lanes := len(r.shards)
+	var list []peer
+	for _, p := range r.cfg.Relay.Servers {
+		if p.Enable {
+			list = append(list, peer{p.Host, p.HTTPPort, p.HTTPSPort, lanes, p.Description})
+		}
+	}
+	if len(list) == 0 { // none is configured: the one that was asked, by the name it was asked by
+		list = append(list, c.self(string(q.Host), lanes))
+	}
+	body, err := json.Marshal(map[string]any{
+		"generation": r.began.UnixNano(), "peers": list, "lanes": lanes, "features": []string{},
+		"heartbeat_sec": r.cfg.Relay.Heartbeat.Seconds(),
+		"limits":        map[string]any{"head": r.answers.Head, "window": r.cfg.Relay.StreamWindow},
+	})
+	if err != nil {
+		panic("BUG: relay: " + err.Error())
+	}
+	b := append(c.conn.Buffer(), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: "...)
+	b = append(appendUint(b, int64(len(body))), "\r\n"...)
+	closes := !q.KeepAlive || q.Chunked || q.ContentLength > 0
+	if closes {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	c.conn.SetBuffer(append(append(b, crlf...), body...))
+	if closes {
+		c.conn.Close()
+		return
+	}
+	c.nextRequest()
+}
+
+func (c *client) self(host string, lanes int) peer {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return peer{Host: host, HTTPPort: 80, Lanes: lanes}
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil { // the codec has checked it: digits up to 65535
+		n = 80
+	}
+	return peer{Host: name, HTTPPort: n, Lanes: lanes}
+}
+
+// half takes the connection to the loop that its lane belongs to.
+func (c *client) half(q *http1.Request, k *call, server *farm.Server) {
+	run, number, ok := strings.Cut(k.lane, "/")
+	n, err := strconv.Atoi(number)
+	const most = 1024 // loops of a relay
+	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 {
+		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER.")
+		return
+	}
+	up := k.op == "up"
+	switch {
+	case up && (string(q.Method) != "GET" || q.Chunked || q.ContentLength > 0):
+		c.reject(q, failOERequest, "An up channel is a GET without a body.")
+		return
+	case !up && (string(q.Method) != "POST" || !q.Chunked):
+		c.reject(q, failOERequest, "A down channel is a POST with a chunked body.")
+		return
+	}
+	if up {
+		c.conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: no-store\r\n" +
+			"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	}
+	r := c.s.relay
+	to := r.shards[n%len(r.shards)]
+	key := laneKey{farm: k.farm, server: k.server, run: run, number: n}
+	c.timer.Stop()
+	c.s.stats.clients.Add(-1)
+	c.conn.SetSession(travelling{})
+	c.conn.Move(to.loop, func(conn *loop.Conn) {
+		if l := to.lanes[key]; l != nil && (up && l.up || !up && l.down) {
+			conn.Abort(nil) // the enabler opened it twice
+			return
+		}
+		to.half(key, server, conn, up)
+	})
+}
+
+// travelling is the session of a connection between two loops.
+type travelling struct{}
+
+func (travelling) Data(*loop.Conn, []byte) (int, error) { return 0, nil }
+func (travelling) Drained(*loop.Conn)                   {}
+func (travelling) Closed(*loop.Conn, error)             {}

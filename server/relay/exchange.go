@@ -1,0 +1,203 @@
+package relay
+
+import (
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/routing/farm"
+)
+
+// exchange is one request and its answer: a client on one side, a stream of a lane on the other. When the client leaves first,
+// the exchange stays as a shadow (client == nil) until the enabler has ended the stream, so that nothing of it can reach
+// another request.
+type exchange struct {
+	s      *shard
+	client *client // nil: nobody waits any more
+	link   *link   // nil once the stream has ended
+	id     uint32  // of the stream
+	farm   *farm.Farm
+	server *farm.Server
+	began  time.Time
+
+	// The request.
+	head    []byte // as sent, kept until the answer begins in case it has to be sent again
+	path    int    // where the path ends in head, for the access log
+	send    lane.SendWindow
+	chunks  http1.Chunked
+	reqLeft int64 // bytes of the body that are still to come; -1 when chunked
+	bodyIn  int64
+	rated   int64 // bodyIn when the rate was looked at last
+
+	// The answer.
+	recv     lane.RecvWindow
+	respLeft int64 // bytes of the body that are still to come; -1 when unknown
+	bodyOut  int64
+	held     int // bytes given to a slow client's connection without credit for them yet
+	status   int
+
+	minor                                   int8 // of the client's HTTP version
+	isHead, idempotent, bodyless, keepAlive bool
+	wantsUpgrade, expects, retried          bool
+	reqDone, started, chunkedOut, upgraded  bool
+	closeAfter, waiting, starved            bool
+}
+
+// startExchange sends a request to a back-end server. q and path are valid during the call.
+func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
+	s := c.s
+	server, to, ok := s.roster.Pick(f, nil)
+	if !ok {
+		c.reject(q, failNoBackend, "No back-end server of the farm is connected to this relay server.")
+		return
+	}
+	x := s.newExchange()
+	x.s, x.client, x.farm, x.server, x.began = s, c, f, server, time.Now()
+	x.minor, x.isHead, x.idempotent = int8(q.Minor), q.Head, q.Idempotent
+	x.keepAlive, x.wantsUpgrade, x.expects = q.KeepAlive, q.Upgrade, q.Expect100
+	x.reqLeft, x.respLeft = q.ContentLength, -1
+	x.bodyless = !q.Chunked && q.ContentLength == 0
+	x.head = http1.AppendRequest(x.head[:0], q, &http1.Forward{
+		Path: path, RemoteIP: c.ip, DefaultHost: f.ID, Proto: "http", Via: Via, Trusted: c.trusted,
+	})
+	x.path = len(q.Method) + 1 + len(path)
+	if !x.open(to) {
+		s.release(x)
+		c.reject(q, failNoBackend, "The back-end server has too many requests.")
+		return
+	}
+	c.x = x
+	s.stats.inFlight.Add(1)
+	switch {
+	case q.Upgrade:
+		c.enter(phaseAnswer, s.relay.cfg.Relay.ResponseTimeout)
+	case x.bodyless:
+		x.requestSent()
+	default:
+		c.enter(phaseBody, s.relay.cfg.Relay.BodyGrace)
+	}
+}
+
+// open gives the request a stream on a lane and sends its head.
+func (x *exchange) open(to *link) bool {
+	id, ok := to.streams.Alloc(x)
+	if !ok {
+		return false
+	}
+	x.id, x.link = id, to
+	x.send, x.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
+	flags := lane.Flags(0)
+	switch {
+	case x.wantsUpgrade:
+		flags = lane.FlagUpgrade
+	case x.bodyless:
+		flags = lane.FlagLast
+	case x.reqLeft < 0:
+		flags = lane.FlagChunked
+	}
+	to.end.Send(lane.OpRequest, flags, id, x.head)
+	to.requests++
+	return true
+}
+
+// requestSent follows the last byte of the request.
+func (x *exchange) requestSent() {
+	x.reqDone = true
+	if !x.started {
+		x.client.enter(phaseAnswer, x.s.relay.cfg.Relay.ResponseTimeout)
+	} else if x.link == nil { // the answer was complete first
+		x.client.conn.Close()
+	}
+}
+
+// streamEnded forgets the stream: the enabler has ended it and sends nothing more of it.
+func (x *exchange) streamEnded() {
+	if x.link != nil {
+		x.link.streams.Delete(x.id)
+		x.link = nil
+	}
+}
+
+// cancel tells the enabler that nobody waits for the stream any more. The exchange becomes a shadow.
+func (x *exchange) cancel() {
+	if x.link != nil && x.link.end.Live() {
+		x.link.end.SetBuffer(lane.AppendReset(x.link.end.Buffer(), x.id, 0, lane.CodeCancelled, ""))
+	}
+}
+
+// leave parts the exchange from its client, which does not wait for it any more.
+func (x *exchange) leave() {
+	x.dropHeld()
+	x.client.x = nil
+	x.client = nil
+	x.s.stats.inFlight.Add(-1)
+	if x.upgraded {
+		x.s.stats.upgrades.Add(-1)
+	}
+	if x.link == nil {
+		x.s.release(x)
+	}
+}
+
+// clientGone follows the end of the client's connection.
+func (x *exchange) clientGone() {
+	if !x.upgraded {
+		x.s.stats.failures[failClientGone.index].Add(1)
+	}
+	x.log(failClientGone)
+	x.cancel()
+	x.leave()
+}
+
+// fail ends the exchange for a reason that is not the client's: with an answer when none has begun, else so that the client
+// sees that the answer is broken.
+func (x *exchange) fail(f *failure, text string) {
+	c := x.client
+	if c == nil { // a shadow
+		x.streamEnded()
+		x.s.release(x)
+		return
+	}
+	x.cancel()
+	if x.started {
+		x.s.stats.failures[f.index].Add(1)
+		x.s.logFailure(c, f, x.pathText(), text)
+		x.log(f)
+		x.leave()
+		c.conn.Abort(errBroken)
+		return
+	}
+	x.status = f.status
+	x.s.logFailure(c, f, x.pathText(), text)
+	x.log(f)
+	a := answer{status: f.status, minor: int(x.minor), head: x.isHead}
+	a.close = !x.keepAlive || !x.reqDone || x.wantsUpgrade || x.s.relay.draining.Load()
+	x.leave()
+	c.send(f, a, text)
+}
+
+// lost follows the end of the stream without an answer: once, another server may be asked.
+func (x *exchange) lost(f *failure, text string, unseen bool) {
+	from := x.server
+	x.streamEnded()
+	if x.client != nil && !x.started && !x.retried && x.bodyless && !x.wantsUpgrade && (x.idempotent || unseen) {
+		if server, to, ok := x.s.roster.Pick(x.farm, from); ok {
+			x.retried, x.server = true, server
+			if x.open(to) {
+				x.s.stats.retries.Add(1)
+				return
+			}
+		}
+	}
+	x.fail(f, text)
+}
+
+// pathText is the path that the back end was asked for.
+func (x *exchange) pathText() string {
+	for i, b := range x.head[:min(x.path, len(x.head))] {
+		if b == ' ' {
+			return string(x.head[i+1 : x.path])
+		}
+	}
+	return ""
+}

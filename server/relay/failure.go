@@ -1,0 +1,131 @@
+package relay
+
+import (
+	"bytes"
+	"html"
+	"net/http"
+	"strconv"
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+)
+
+// failure is an answer that the relay makes itself. Names and numbers are stable: users search for them.
+type failure struct {
+	name   string
+	number int
+	status int
+	index  int // in failures
+}
+
+// failures are all there are; each has a counter.
+var failures []*failure
+
+func fails(name string, number, status int) *failure {
+	f := &failure{name: name, number: number, status: status, index: len(failures)}
+	failures = append(failures, f)
+	return f
+}
+
+var (
+	failBadURL        = fails("RSE_BAD_URL", 1001, 404)
+	failUnknownFarm   = fails("RSE_UNKNOWN_FARM", 1002, 404)
+	failFarmDisabled  = fails("RSE_FARM_DISABLED", 1003, 503)
+	failRefused       = fails("RSE_BAD_REQUEST", 1006, 400) // with the status of the refusal
+	failNoBackend     = fails("RSE_NO_BACKEND", 1101, 503)
+	failBackendDown   = fails("RSE_BACKEND_DOWN", 1103, 502)
+	failBackendReset  = fails("RSE_BACKEND_RESET", 1104, 502)
+	failChannelLost   = fails("RSE_CHANNEL_LOST", 1105, 502)
+	failBadResponse   = fails("RSE_BAD_RESPONSE", 1106, 502)
+	failHeaderTimeout = fails("RSE_TIMEOUT_HEADERS", 1201, 504)
+	failClientTimeout = fails("RSE_CLIENT_TIMEOUT", 1203, 408)
+	failTooLarge      = fails("RSE_TOO_LARGE", 1301, 413)
+	failHeadTooLarge  = fails("RSE_HEADERS_TOO_LARGE", 1302, 431)
+	failNoMemory      = fails("RSE_NO_MEMORY", 1303, 503)
+	failClientGone    = fails("RSE_CLIENT_GONE", 1306, 499) // in logs only
+	failUnauthorized  = fails("RSE_OE_UNAUTHORIZED", 2001, 401)
+	failUnknownServer = fails("RSE_OE_UNKNOWN", 2002, 404)
+	failOEDisabled    = fails("RSE_OE_DISABLED", 2003, 403)
+	failOERequest     = fails("RSE_OE_REQUEST", 2008, 400)
+	failOEVersion     = fails("RSE_OE_VERSION", 2006, 426)
+	failShutdown      = fails("RSE_SHUTTING_DOWN", 2007, 503)
+)
+
+// failureOf says what a reset of the enabler means for the client.
+func failureOf(c lane.Code) *failure {
+	switch c {
+	case lane.CodeBackendDown:
+		return failBackendDown
+	case lane.CodeBadResponse:
+		return failBadResponse
+	case lane.CodeTimeout:
+		return failHeaderTimeout
+	case lane.CodeOverload:
+		return failNoMemory
+	case lane.CodeGoingAway, lane.CodeProtocol, lane.CodeCancelled:
+		return failChannelLost
+	default:
+		return failBackendReset
+	}
+}
+
+// answer is what appendFailure needs to know of the request.
+type answer struct {
+	status int
+	close  bool
+	minor  int
+	head   bool   // the request was HEAD: no body
+	accept []byte // the Accept field; decides the form of the body
+}
+
+// appendFailure appends a whole response: a short body that says what is wrong, in the form that the client prefers.
+func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
+	reason := http.StatusText(a.status)
+	kind, body := "text/plain; charset=utf-8", f.name+": "+text+"\n"
+	switch {
+	case bytes.Contains(a.accept, []byte("application/json")):
+		kind = "application/json"
+		body = `{"error":` + strconv.Quote(f.name) + `,"code":` + strconv.Itoa(f.number) + `,"text":` + strconv.QuoteToASCII(text) + "}\n"
+	case bytes.Contains(a.accept, []byte("text/html")):
+		kind = "text/html; charset=utf-8"
+		title := strconv.Itoa(a.status) + " " + reason
+		body = "<!DOCTYPE html><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(text) + "</p><p><small>" + f.name + "</small></p>\n"
+	}
+	dst = append(dst, "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(a.status), 10)
+	dst = append(append(append(dst, ' '), reason...), "\r\nDate: "...)
+	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
+	dst = append(append(dst, "\r\nContent-Type: "...), kind...)
+	dst = append(dst, "\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\nIas-Rs-Error: "...)
+	dst = strconv.AppendInt(dst, int64(f.number), 10)
+	if a.status == http.StatusServiceUnavailable {
+		dst = append(dst, "\r\nRetry-After: 1"...)
+	}
+	if a.status == http.StatusMethodNotAllowed {
+		dst = append(dst, "\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"...)
+	}
+	switch {
+	case a.close:
+		dst = append(dst, "\r\nConnection: close"...)
+	case a.minor == 0:
+		dst = append(dst, "\r\nConnection: keep-alive"...)
+	}
+	dst = append(dst, "\r\n\r\n"...)
+	if !a.head {
+		dst = append(dst, body...)
+	}
+	return dst
+}
+
+// fieldValue is the value of the first field with the given name, in lower case; nil when there is none.
+func fieldValue(fields []http1.Field, name string) []byte {
+	for i := range fields {
+		if len(fields[i].Name) == len(name) && bytes.EqualFold(fields[i].Name, []byte(name)) {
+			return fields[i].Value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+
+	"roundhouse/codec"
+	"roundhouse/codec/lane"
+	"roundhouse/routing/farm"
+	"roundhouse/server/laneio"
+	"roundhouse/server/loop"
+)
+
+// laneKey identifies a lane: an enabler's run, whom it serves, and which of its lanes it is.
+type laneKey struct {
+	farm, server, run string
+	number            int
+}
+
+// link is the relay's end of one lane.
+type link struct {
+	s       *shard
+	key     laneKey
+	server  *farm.Server
+	end     *laneio.End
+	streams laneio.Table[exchange]
+	waiters []*exchange // wait until the lane takes bodies again
+	opening loop.Timer  // until both halves have arrived and the enabler has said hello
+	remote  string
+
+	window   uint32 // what the enabler takes of a request body without credit, in bytes
+	grant    int    // what we take of a response body without credit, in bytes
+	requests int64
+	up, down bool // which halves have come
+	joined   bool // it is in the roster
+	goneAway bool // we have said goaway
+}
+
+// openingTime is how long a lane may take to become whole.
+const openingTime = 10 * time.Second
+
+// half brings one connection of a lane, which has just come to this loop.
+func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool) {
+	l := s.lanes[key]
+	if l == nil {
+		l = &link{s: s, key: key, server: server, remote: conn.Remote().String()}
+		l.end = laneio.New(s.loop, s.relay.cfg.Relay.Heartbeat, l)
+		l.grant = window(s.relay.cfg.Relay.StreamWindow, s.relay.farms[key.farm].MaxClientBuffer)
+		l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
+		l.opening.Arm(openingTime)
+		s.lanes[key] = l
+	}
+	if up {
+		l.up = true
+		l.end.SetOut(conn)
+		l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
+			Version: lane.Version, Lane: uint16(key.number), Window: uint32(l.grant),
+			Heartbeat: uint32(s.relay.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: uint32(s.relay.answers.Head),
+		}))
+		return
+	}
+	l.down = true
+	l.end.SetIn(conn)
+}
+
+// window is the credit that a stream begins with: with what a client's connection may hold besides, it stays within the
+// farm's max_client_buffer.
+func window(configured int, maxClientBuffer int64) int {
+	const least = 4 << 10
+	return int(max(least, min(int64(configured), maxClientBuffer-min(maxClientBuffer/4, clientHigh))))
+}
+
+// clientHigh is the high watermark of a client's output, in bytes.
+const clientHigh = 64 << 10
+
+// Packet handles what the enabler sent.
+func (l *link) Packet(p lane.Packet) error {
+	switch p.Op {
+	case lane.OpHello:
+		return l.hello(p.Data)
+	case lane.OpStatus:
+		return l.status(p.Data)
+	case lane.OpGoaway:
+		l.s.roster.SetDraining(l.server, l, true)
+		l.goAway() // our own tells the enabler that no request follows
+		l.s.relay.log.Info("enabler goes away", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number)
+		return nil
+	}
+	x := l.streams.Get(p.Stream)
+	if x == nil {
+		return nil // it ended while this was on its way
+	}
+	switch p.Op {
+	case lane.OpResponse:
+		return x.response(p)
+	case lane.OpData:
+		return x.body(p)
+	case lane.OpTrailer:
+		return x.trailers(p)
+	case lane.OpCredit:
+		n, err := lane.ParseUint32(p.Op, p.Data)
+		if err != nil {
+			return err
+		}
+		return x.granted(n)
+	case lane.OpReset:
+		code, text, err := lane.ParseReset(p.Data)
+		if err != nil {
+			return err
+		}
+		x.lost(failureOf(code), string(text), p.Flags&lane.FlagUnseen != 0)
+		return nil
+	case lane.OpUpgraded:
+		return nil
+	default:
+		return fmt.Errorf("relay: %v from an enabler: %w", p.Op, codec.ErrMalformed)
+	}
+}
+
+// goAway tells the enabler, once, that no new stream follows.
+func (l *link) goAway() {
+	if !l.goneAway && l.end.Live() {
+		l.goneAway = true
+		l.end.SetBuffer(lane.AppendUint32(l.end.Buffer(), lane.OpGoaway, 0, uint32(time.Second/time.Millisecond)))
+	}
+}
+
+func (l *link) hello(b []byte) error {
+	h, err := lane.ParseHello(b)
+	if err != nil {
+		return err
+	}
+	if l.joined {
+		return fmt.Errorf("relay: a second hello: %w", codec.ErrMalformed)
+	}
+	l.opening.Stop()
+	l.window, l.joined = h.Window, true
+	l.s.roster.Join(l.server, l)
+	l.s.stats.lanes.Add(1)
+	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote)
+	return nil
+}
+
+func (l *link) status(b []byte) error {
+	up, text, err := lane.ParseStatus(b)
+	if err != nil {
+		return err
+	}
+	l.s.roster.SetUp(l.server, up)
+	l.s.relay.log.Info("back end", "farm", l.key.farm, "server", l.key.server, "up", up, "reason", string(text))
+	return nil
+}
+
+// Writable wakes the clients whose bodies wait for the lane.
+func (l *link) Writable() {
+	waiters := l.waiters
+	l.waiters = nil
+	for _, x := range waiters {
+		if x.waiting && x.link == l {
+			x.waiting = false
+			if x.client != nil {
+				x.client.conn.Resume()
+			}
+		}
+	}
+}
+
+// Gone ends every stream of the lane.
+func (l *link) Gone(err error) {
+	delete(l.s.lanes, l.key)
+	l.opening.Stop()
+	if l.joined {
+		l.s.roster.Leave(l.server, l)
+		l.s.stats.lanes.Add(-1)
+	}
+	l.s.relay.log.Info("lane down", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "streams", l.streams.Len(), "error", err)
+	l.streams.Each(func(_ uint32, x *exchange) {
+		x.lost(failChannelLost, "The connection to the back-end server's enabler broke.", false)
+	})
+}

@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/routing/farm"
+	"roundhouse/server/config"
+	"roundhouse/server/loop"
+)
+
+// Via is how the relay names itself in Via fields (RFC 9110, 7.6.3).
+const Via = "1.1 roundhouse"
+
+// Relay is the relay door. Its methods are safe for concurrent use; none may be called on a loop.
+type Relay struct {
+	// Fixed at start.
+	cfg      *config.Config
+	log      *slog.Logger
+	group    *loop.Group
+	table    *farm.Table
+	farms    map[string]*config.Farm
+	backends map[backendKey]*config.Backend
+	shards   []*shard
+	access   *accessLog
+	limits   http1.Limits // of requests
+	answers  http1.Limits // of responses
+	memory   int64        // bytes of bodies that may be held back for slow clients, all together
+	began    time.Time
+
+	// Any goroutine.
+	acceptors []*loop.Acceptor // written by Listen only
+	draining  atomic.Bool
+	held      atomic.Int64 // bytes of bodies held back for slow clients
+}
+
+type backendKey struct{ farm, id string }
+
+// New returns a relay door on the loops of g. The configuration must be valid; it is only read. machineBytes is the memory of
+// the machine.
+func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64) (*Relay, error) {
+	r := &Relay{
+		cfg: cfg, log: log, group: g, began: time.Now(), memory: cfg.Limits.MemoryLimit(machineBytes),
+		farms: map[string]*config.Farm{}, backends: map[backendKey]*config.Backend{},
+		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
+			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: cfg.Relay.TrailerBytes},
+	}
+	r.answers = r.limits
+	r.answers.Head = max(r.limits.Head, lane.MaxControl/2)
+	var farms []farm.FarmSpec
+	for i := range cfg.Relay.Farms {
+		f := &cfg.Relay.Farms[i]
+		r.farms[f.ID] = f
+		farms = append(farms, farm.FarmSpec{ID: f.ID, Enable: f.Enable})
+	}
+	var servers []farm.ServerSpec
+	for i := range cfg.Relay.Backends {
+		b := &cfg.Relay.Backends[i]
+		r.backends[backendKey{b.Farm, b.ID}] = b
+		servers = append(servers, farm.ServerSpec{Farm: b.Farm, ID: b.ID, Enable: b.Enable})
+	}
+	var err error
+	if r.table, err = farm.NewTable(farms, servers); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	if r.access, err = openAccessLog(cfg.Relay.AccessLog, log); err != nil {
+		return nil, fmt.Errorf("relay: access log: %w", err)
+	}
+	for _, l := range g.Loops() {
+		r.shards = append(r.shards, newShard(r, l))
+	}
+	return r, nil
+}
+
+// Listen opens the listeners of the configuration and starts to accept. On an error none is left open.
+func (r *Relay) Listen() error {
+	limit := r.cfg.Limits.MaxConnections
+	if limit == 0 {
+		limit = loop.DescriptorLimit() - reservedDescriptors
+	}
+	for _, addr := range r.cfg.Relay.Listen {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			r.closeListeners()
+			return fmt.Errorf("relay: %w", err)
+		}
+		a, err := r.group.Accept(ln, loop.AcceptOptions{Max: limit, Open: r.open})
+		if err != nil {
+			r.closeListeners()
+			return errors.Join(fmt.Errorf("relay: %w", err), ln.Close())
+		}
+		r.acceptors = append(r.acceptors, a)
+	}
+	return nil
+}
+
+// reservedDescriptors are kept for what is not a client: files, listeners, epoll instances, connections being accepted.
+const reservedDescriptors = 64
+
+// open makes the session of a new connection, on its loop.
+func (r *Relay) open(c *loop.Conn) loop.Session {
+	return r.shards[c.Loop().Index()].newClient(c)
+}
+
+// Addrs are the addresses that the door listens on.
+func (r *Relay) Addrs() []net.Addr {
+	var all []net.Addr
+	for _, a := range r.acceptors {
+		all = append(all, a.Addr())
+	}
+	return all
+}
+
+func (r *Relay) closeListeners() {
+	for _, a := range r.acceptors {
+		a.Close()
+	}
+}
+
+// Drain takes no new connections, tells the enablers that this relay goes away, closes idle clients, and waits until every
+// request in flight has its answer or ctx ends. Then the lanes are closed.
+func (r *Relay) Drain(ctx context.Context) error {
+	r.draining.Store(true)
+	r.closeListeners()
+	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].drain() })
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for r.InFlight() > 0 {
+		select {
+		case <-ctx.Done():
+			r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].closeLanes() })
+	return nil
+}
+
+// Close gives back what the door holds besides connections, which are the group's.
+func (r *Relay) Close() error {
+	r.closeListeners()
+	return r.access.close()
+}
+
+// InFlight is the number of requests that have begun and not ended.
+func (r *Relay) InFlight() int64 {
+	n := int64(0)
+	for _, s := range r.shards {
+		n += s.stats.inFlight.Load()
+	}
+	return n
+}
+
+// trusts tells whether the identity fields of a peer are believed.
+func (r *Relay) trusts(a netip.Addr) bool {
+	for _, p := range r.cfg.Relay.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,82 @@
+package relay
+
+import (
+	"strconv"
+
+	"roundhouse/codec/http1"
+	"roundhouse/routing/farm"
+	"roundhouse/server/loop"
+)
+
+// shard is what one loop owns of the relay door. Everything but stats is touched on that loop only.
+type shard struct {
+	relay  *Relay
+	loop   *loop.Loop
+	roster *farm.Roster[*link]
+	lanes  map[laneKey]*link
+
+	free     []*exchange // for the next requests
+	logTimer loop.Timer  // hands the lines over
+	accesses []byte      // lines of the access log that have not been handed over
+
+	// Scratch: valid during one callback.
+	req  http1.Request
+	resp http1.Response
+	path []byte
+	name []byte
+
+	stats stats
+}
+
+func newShard(r *Relay, l *loop.Loop) *shard {
+	s := &shard{relay: r, loop: l, roster: farm.NewRoster[*link](r.table), lanes: map[laneKey]*link{}}
+	s.stats.init()
+	s.logTimer.Init(l, s.flushAccesses)
+	return s
+}
+
+// newExchange takes an exchange from the free list.
+func (s *shard) newExchange() *exchange {
+	if n := len(s.free); n > 0 {
+		x := s.free[n-1]
+		s.free = s.free[:n-1]
+		return x
+	}
+	return &exchange{}
+}
+
+// release puts an exchange, which nothing refers to any more, back into the free list.
+func (s *shard) release(x *exchange) {
+	const keep, keepHead = 256, 4 << 10
+	head := x.head
+	if cap(head) > keepHead {
+		head = nil
+	}
+	x.chunks.Reset()
+	*x = exchange{head: head[:0], chunks: x.chunks}
+	if len(s.free) < keep {
+		s.free = append(s.free, x)
+	}
+}
+
+// drain begins the end: enablers are told, idle clients leave.
+func (s *shard) drain() {
+	for _, l := range s.lanes {
+		l.goAway()
+	}
+	s.loop.Conns(func(conn *loop.Conn) {
+		if c, ok := conn.Session().(*client); ok && c.x == nil {
+			conn.Close()
+		}
+	})
+}
+
+func (s *shard) closeLanes() {
+	for _, l := range s.lanes {
+		l.end.Close()
+	}
+	s.flushAccesses()
+}
+
+// appendUint appends a decimal number.
+func appendUint(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }

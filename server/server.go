@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"roundhouse/server/admin"
+	"roundhouse/server/config"
+	"roundhouse/server/loop"
+	"roundhouse/server/relay"
+)
+
+// Server is one roundhouse: its loops, its doors and its admin listener. Build it with New, then call Run once.
+type Server struct {
+	// Fixed at start.
+	cfg   *config.Config
+	log   *slog.Logger
+	group *loop.Group
+	relay *relay.Relay
+	admin *admin.Server
+	demo  *demo // nil unless the configuration asks for the demonstration
+}
+
+// New starts the loops and opens every listener of the configuration, which must be valid and is only read. When it returns
+// without an error, connections are accepted.
+func New(cfg *config.Config, log *slog.Logger) (s *Server, err error) {
+	s = &Server{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	if cfg.Demo {
+		if s.demo, err = newDemo(log); err != nil {
+			return nil, err
+		}
+		cfg = s.demo.configure(cfg)
+		s.cfg = cfg
+	}
+	if s.group, err = loop.New(loop.Options{Loops: cfg.Loops, Logger: log}); err != nil {
+		return nil, err
+	}
+	if s.relay, err = relay.New(cfg, s.group, log, machineBytes()); err != nil {
+		return nil, err
+	}
+	if err = s.relay.Listen(); err != nil {
+		return nil, err
+	}
+	if s.admin, err = admin.New(cfg.Admin, log, admin.Sources{Relay: s.relay, Group: s.group}); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// RelayAddrs are the addresses of the relay door.
+func (s *Server) RelayAddrs() []net.Addr { return s.relay.Addrs() }
+
+// AdminAddr is the address of the admin listener; nil when there is none.
+func (s *Server) AdminAddr() net.Addr { return s.admin.Addr() }
+
+// Run serves until ctx ends, then drains: requests in flight get their answers, for at most the drain timeout. The error says
+// what could not be ended well.
+func (s *Server) Run(ctx context.Context) error {
+	for _, a := range s.relay.Addrs() {
+		s.log.Info("listening", "door", "relay", "addr", a.String())
+	}
+	if a := s.admin.Addr(); a != nil {
+		s.log.Info("listening", "door", "admin", "addr", a.String())
+	}
+	s.admin.Ready(true)
+	if s.demo != nil {
+		s.demo.run(ctx, s)
+	}
+	<-ctx.Done()
+	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", s.cfg.DrainTimeout)
+	s.admin.Ready(false)
+	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	err := s.relay.Drain(drain)
+	return errors.Join(err, s.stop())
+}
+
+// stopTime is how long connections may take to flush what they have after the drain.
+const stopTime = 5 * time.Second
+
+// stop ends what New has started, as far as it came.
+func (s *Server) stop() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if s.demo != nil {
+		s.demo.stop()
+	}
+	if s.group != nil {
+		err = s.group.Stop(ctx)
+	}
+	if s.relay != nil {
+		err = errors.Join(err, s.relay.Close())
+	}
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("server: stop: %w", err)
+	}
+	return nil
+}
+
+// machineBytes is the memory of the machine.
+func machineBytes() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 1 << 30 // nothing better is known
+	}
+	return int64(info.Totalram) * int64(info.Unit)
+}
