@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sort"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -27,7 +28,12 @@ func (l *loader) loadTOML(path string) {
 	} else if err != nil {
 		l.fail(where{file: path}, "%v", err)
 	}
-	r := &tomlReader{loader: l, file: path}
+	r := &tomlReader{loader: l, file: path, starts: []int{0}}
+	for i, c := range doc {
+		if c == '\n' {
+			r.starts = append(r.starts, i+1)
+		}
+	}
 	r.Reset(doc)
 	root := tomlTable{value: reflect.ValueOf(l.cfg).Elem()}
 	table := root
@@ -58,9 +64,8 @@ func blankSyntaxErrors(found *problems, file string, doc []byte) []byte {
 			return doc
 		}
 		offset := min(cap(doc)-cap(parseErr.Highlight), len(doc)) // Highlight is a part of doc
-		line, col := position(doc, offset)
-		found.fail(where{file, line, col}, "%s", parseErr.Message)
 		start := bytes.LastIndexByte(doc[:offset], '\n') + 1
+		found.fail(where{file, 1 + bytes.Count(doc[:start], []byte("\n")), offset - start + 1}, "%s", parseErr.Message)
 		end := len(doc)
 		if n := bytes.IndexByte(doc[offset:], '\n'); n >= 0 {
 			end = offset + n
@@ -73,11 +78,6 @@ func blankSyntaxErrors(found *problems, file string, doc []byte) []byte {
 	return nil
 }
 
-func position(doc []byte, offset int) (line, col int) {
-	before := doc[:offset]
-	return 1 + bytes.Count(before, []byte("\n")), offset - bytes.LastIndexByte(before, '\n')
-}
-
 // tomlTable is the table that keys belong to. An invalid value is a table that does not exist: it has been reported.
 type tomlTable struct {
 	value reflect.Value
@@ -87,13 +87,15 @@ type tomlTable struct {
 type tomlReader struct {
 	unstable.Parser
 	*loader
-	file string
+	file   string
+	starts []int // of the lines, as offsets
 }
 
 // where returns the place of a node that has a range of its own: keys and scalars do.
 func (r *tomlReader) where(n *unstable.Node) where {
-	line, col := position(r.Data(), int(n.Raw.Offset))
-	return where{r.file, line, col}
+	offset := int(n.Raw.Offset)
+	line := sort.SearchInts(r.starts, offset+1)
+	return where{r.file, line, offset - r.starts[line-1] + 1}
 }
 
 // enter finds the table of a [header] or adds one for a [[header]].
