@@ -51,7 +51,7 @@ func TestInputIsStitched(t *testing.T) {
 		l := bareLoop()
 		l.group.log = discardLog()
 		c := &Conn{id: 1, loop: l, fd: -1, state: connOpen, session: s}
-		stream := make([]byte, 1+rng.IntN(1<<16))
+		stream := make([]byte, 1+rng.IntN(1<<13))
 		for i := range stream {
 			stream[i] = byte(i>>8) ^ byte(i)
 			if rng.IntN(200) == 0 {
@@ -65,7 +65,7 @@ func TestInputIsStitched(t *testing.T) {
 			l.leave()
 		}
 		for rest := stream; len(rest) > 0; {
-			n := min(len(rest), 1+rng.IntN(1<<rng.IntN(14)))
+			n := min(len(rest), 1+rng.IntN(1<<rng.IntN(12)))
 			read := bytes.Clone(rest[:n]) // the loop's buffer: overwritten after the callback
 			callback(func() { c.received(read) })
 			clear(read)

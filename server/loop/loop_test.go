@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func (s *funcSession) Closed(c *Conn, err error) {
 func newGroup(t testing.TB, loops int) *Group {
 	t.Helper()
 	ignore := goleak.IgnoreCurrent()
-	g, err := New(Options{Loops: loops})
+	g, err := New(Options{Loops: loops, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

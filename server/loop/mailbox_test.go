@@ -80,7 +80,7 @@ func TestPanicInPost(t *testing.T) {
 
 // A letter that Post took is read, whatever happens.
 func TestPostWhileStopping(t *testing.T) {
-	for range 20 {
+	for range 4 {
 		g := newGroup(t, 2)
 		var taken, read sync.WaitGroup
 		for _, l := range g.Loops() {

@@ -102,18 +102,19 @@ func TestTimerSoonAfterStart(t *testing.T) {
 }
 
 func TestTimerAtTheLimits(t *testing.T) {
-	l := bareLoop()
-	fired := 0
-	timer := l.NewTimer(func() { fired++ })
-	l.advance(ticksNow())
 	for _, d := range []time.Duration{math.MinInt64, -time.Hour, -1, 0, 1} {
+		l := bareLoop()
+		l.advance(ticksNow())
+		fired := 0
+		timer := l.NewTimer(func() { fired++ })
 		timer.Arm(d)
 		l.advance(ticksNow() + 2)
 		if fired != 1 || timer.Armed() {
 			t.Errorf("%d: fired %d times", d, fired)
 		}
-		fired = 0
 	}
+	l, fired := bareLoop(), 0
+	timer := l.NewTimer(func() { fired++ })
 	timer.Arm(math.MaxInt64)
 	l.advance(ticksNow() + 10*wheelSize)
 	if fired != 0 || !timer.Armed() {
