@@ -30,8 +30,6 @@ type demo struct {
 	cancel  context.CancelFunc
 }
 
-const demoFarm, demoServer = "demo", "page"
-
 func newDemo(log *slog.Logger) (*demo, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,24 +40,16 @@ func newDemo(log *slog.Logger) (*demo, error) {
 	return d, nil
 }
 
-// configure returns a copy of cfg with the farm of the demonstration.
-func (d *demo) configure(cfg *config.Config) *config.Config {
-	c := *cfg
-	f, b := config.DefaultFarm(), config.DefaultBackend()
-	f.ID, b.Farm, b.ID = demoFarm, demoFarm, demoServer
-	c.Relay.Farms, c.Relay.Backends = append(c.Relay.Farms, f), append(c.Relay.Backends, b)
-	return &c
-}
-
 // run starts the enabler and prints what to try.
 func (d *demo) run(ctx context.Context, s *Server) {
 	addrs := s.RelayAddrs()
-	if len(addrs) == 0 {
+	if len(addrs) == 0 || len(s.cfg.Relay.Backends) == 0 {
 		return
 	}
 	relay := addrs[0].(*net.TCPAddr)
+	as := s.cfg.Relay.Backends[0] // the farm, the name and the token that the configuration has made for it
 	cfg := &config.Enabler{
-		Farm: demoFarm, ID: demoServer, Retry: time.Second,
+		Farm: as.Farm, ID: as.ID, Token: as.Token, Retry: time.Second,
 		Backend: config.BackendAddr{Host: "127.0.0.1", Port: d.ln.Addr().(*net.TCPAddr).Port},
 		Relays:  []config.RelayAddr{{Host: "127.0.0.1", Port: relay.Port, URLSuffix: s.cfg.Relay.ServerPrefixes[0]}},
 	}
@@ -69,11 +59,11 @@ func (d *demo) run(ctx context.Context, s *Server) {
 			d.log.Error("demonstration", "error", err)
 		}
 	})
-	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0], s.AdminAddr()))
+	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0]+"/"+as.Farm+"/", s.AdminAddr()))
 }
 
-func tryText(addr, prefix string, admin net.Addr) string {
-	url := "http://" + addr + prefix + "/" + demoFarm + "/"
+func tryText(addr, path string, admin net.Addr) string {
+	url := "http://" + addr + path
 	text := `
 roundhouse runs with nothing configured: the farm "demo", served through real lanes by an enabler in this process.
 Ctrl-C ends it. To try:

@@ -29,33 +29,32 @@ type Server struct {
 
 // New starts the loops and opens every listener of the configuration, which must be valid and is only read. When it returns
 // without an error, connections are accepted.
-func New(cfg *config.Config, log *slog.Logger) (s *Server, err error) {
-	s = &Server{cfg: cfg, log: log}
-	defer func() {
-		if err != nil {
-			s.stop()
-		}
-	}()
-	if cfg.Demo {
-		if s.demo, err = newDemo(log); err != nil {
-			return nil, err
-		}
-		cfg = s.demo.configure(cfg)
-		s.cfg = cfg
-	}
-	if s.group, err = loop.New(loop.Options{Loops: cfg.Loops, Logger: log}); err != nil {
-		return nil, err
-	}
-	if s.relay, err = relay.New(cfg, s.group, log, machineBytes()); err != nil {
-		return nil, err
-	}
-	if err = s.relay.Listen(); err != nil {
-		return nil, err
-	}
-	if s.admin, err = admin.New(cfg.Admin, log, admin.Sources{Relay: s.relay, Group: s.group}); err != nil {
-		return nil, err
+func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
+}
+
+// start builds everything, in the order in which stop ends it.
+func (s *Server) start() (err error) {
+	if s.cfg.Demo {
+		if s.demo, err = newDemo(s.log); err != nil {
+			return err
+		}
+	}
+	if s.group, err = loop.New(loop.Options{Loops: s.cfg.Loops, Logger: s.log}); err != nil {
+		return err
+	}
+	if s.relay, err = relay.New(s.cfg, s.group, s.log, machineBytes()); err != nil {
+		return err
+	}
+	if err = s.relay.Listen(); err != nil {
+		return err
+	}
+	s.admin, err = admin.New(s.cfg.Admin, s.log, admin.Sources{Relay: s.relay, Group: s.group})
+	return err
 }
 
 // RelayAddrs are the addresses of the relay door.

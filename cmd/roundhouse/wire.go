@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
+	"roundhouse/server"
 	"roundhouse/server/config"
 )
 
-// runServer runs a server until ctx ends and it has drained. WIRE: server.New(cfg, log), then Run(ctx).
-var runServer = func(_ context.Context, _ *config.Config, _ *slog.Logger) error {
-	return errors.New("no server is built in")
+// runServer runs a server until ctx ends and it has drained.
+var runServer = func(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	s, err := server.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
 }

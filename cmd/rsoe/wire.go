@@ -1,14 +1,6 @@
 package main
 
-import (
-	"context"
-	"errors"
-	"log/slog"
+import "roundhouse/server/outbound"
 
-	"roundhouse/server/config"
-)
-
-// runEnabler serves a back-end server until ctx ends. WIRE: outbound.Run.
-var runEnabler = func(_ context.Context, _ *config.Enabler, _ *slog.Logger) error {
-	return errors.New("no enabler is built in")
-}
+// runEnabler serves a back-end server until ctx ends and it has drained.
+var runEnabler = outbound.Run
