@@ -53,7 +53,7 @@ func (s *Server) start() (err error) {
 	if err = s.relay.Listen(); err != nil {
 		return err
 	}
-	s.admin, err = admin.New(s.cfg.Admin, s.log, admin.Sources{Relay: s.relay, Group: s.group})
+	s.admin, err = admin.New(s.cfg.Admin, s.log, s.sources())
 	return err
 }
 
