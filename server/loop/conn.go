@@ -85,6 +85,7 @@ type Conn struct {
 	sent     int                        // bytes at the front of out that are gone; 0 <= sent <= len(out)
 	high     int
 	low      int
+	taken    int // bytes at the front of in that the session has taken; 0 <= taken <= len(in)
 	thrown   int // input thrown away while lingering, in bytes
 	stalled  int // bytes that were unsent when the closing timer was set
 	state    connState
@@ -144,7 +145,7 @@ func (c *Conn) Unread() int {
 	if c.in == nil {
 		return 0
 	}
-	return len(c.in.B)
+	return len(c.in.B) - c.taken
 }
 
 // InputEnded tells that the peer has ended its side: no Data will follow but for what is left unread.
@@ -315,7 +316,7 @@ func orAborted(err error) error {
 func (c *Conn) releaseIn() {
 	if c.in != nil {
 		bytebufferpool.Put(c.in)
-		c.in = nil
+		c.in, c.taken = nil, 0
 	}
 }
 

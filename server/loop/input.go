@@ -147,29 +147,37 @@ func (c *Conn) offer(b []byte) {
 func (c *Conn) offerJoined(b []byte) []byte {
 	const first = 512 // bytes: completes most left-overs, which are parts of a line or of a frame's header
 	for take := min(first, len(b)); ; take = min(2*take, len(b)) {
-		left := c.in
-		c.in = nil
+		c.compactIn()
+		left, from := c.in, c.taken
+		c.in, c.taken = nil, 0
 		old := len(left.B)
 		left.B = append(left.B, b[:take]...)
-		n, ok := c.callData(left.B)
+		n, ok := c.callData(left.B[from:])
 		if !ok {
 			bytebufferpool.Put(left)
 			return nil
 		}
-		if n >= old { // the left-over bytes are gone: go on in b itself
+		if from+n >= old { // the left-over bytes are gone: go on in b itself
 			bytebufferpool.Put(left)
-			return b[n-old:]
+			return b[from+n-old:]
 		}
-		rest := copy(left.B, left.B[n:old])
-		left.B = left.B[:rest]
-		c.in = left
-		if take == len(b) || c.paused || n > 0 || c.state != connOpen {
+		left.B = left.B[:old]
+		c.in, c.taken = left, from+n
+		if take == len(b) || c.paused || n > 0 {
 			c.keep(b)
 			if n > 0 {
 				c.Again()
 			}
 			return nil
 		}
+	}
+}
+
+// compactIn moves the unread input to the front when that is worth the copy.
+func (c *Conn) compactIn() {
+	if c.taken > len(c.in.B)/2 {
+		n := copy(c.in.B, c.in.B[c.taken:])
+		c.in.B, c.taken = c.in.B[:n], 0
 	}
 }
 

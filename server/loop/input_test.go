@@ -97,7 +97,7 @@ func (c *Conn) unread() []byte {
 	if c.in == nil {
 		return nil
 	}
-	return c.in.B
+	return c.in.B[c.taken:]
 }
 
 // A session that asks in Data to be offered the rest again gets it, although the rest is known only when Data returns.
