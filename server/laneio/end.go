@@ -133,6 +133,10 @@ func (e *End) Send(op lane.Op, flags lane.Flags, stream uint32, data []byte) {
 // SendData sends body bytes. Large ones leave at once, with what was appended before them, and are not copied as far as the
 // socket takes them.
 func (e *End) SendData(flags lane.Flags, stream uint32, data []byte) {
+	for len(data) > lane.MaxData {
+		e.SendData(flags&^lane.FlagLast, stream, data[:lane.MaxData])
+		data = data[lane.MaxData:]
+	}
 	if len(data) < large || e.out == nil {
 		e.Send(lane.OpData, flags, stream, data)
 		return

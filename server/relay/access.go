@@ -66,11 +66,11 @@ func (a *accessLog) close() error {
 // log writes the line of a finished exchange: time, peer, request, status, bytes, times, where it went, what went wrong.
 func (x *exchange) log(f *failure) {
 	took := time.Since(x.began)
-	status := x.status
-	if f == failClientGone && !x.started {
+	status := x.resp.status
+	if f == failClientGone && !x.resp.started {
 		status = f.status
 	}
-	if f == nil || x.started {
+	if f == nil || x.resp.started {
 		x.s.stats.finished(status, took)
 	}
 	if x.s.relay.access.file == nil {
@@ -80,13 +80,13 @@ func (x *exchange) log(f *failure) {
 	b = x.began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	b = append(append(b, ' '), x.client.ip...)
 	b = append(b, " \""...)
-	b = append(b, x.head[:min(x.path, len(x.head))]...)
+	b = append(b, x.req.head[:min(x.req.path, len(x.req.head))]...)
 	b = append(b, "\" "...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, " in="...)
-	b = strconv.AppendInt(b, x.bodyIn, 10)
+	b = strconv.AppendInt(b, x.req.came, 10)
 	b = append(b, " out="...)
-	b = strconv.AppendInt(b, x.bodyOut, 10)
+	b = strconv.AppendInt(b, x.resp.went, 10)
 	b = append(b, " us="...)
 	b = strconv.AppendInt(b, took.Microseconds(), 10)
 	b = append(append(b, " farm="...), x.farm.ID...)

@@ -96,7 +96,7 @@ func (c *client) step(in []byte) int {
 	switch {
 	case c.x == nil:
 		return c.readHead(in)
-	case !c.x.reqDone:
+	case !c.x.req.done:
 		return c.x.takeBody(in)
 	default: // the next request waits for its turn, unread beyond what has been read
 		c.conn.Pause()
@@ -210,11 +210,11 @@ func (c *client) InputClosed(*loop.Conn) bool {
 	switch {
 	case c.x == nil:
 		return false
-	case c.x.upgraded:
+	case c.x.resp.upgraded:
 		c.x.endUpload()
 		return true
 	default:
-		return c.x.reqDone
+		return c.x.req.done
 	}
 }
 

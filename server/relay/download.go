@@ -20,11 +20,11 @@ func (x *exchange) response(p lane.Packet) error {
 		x.shadow(last)
 		return nil
 	}
-	if x.started {
+	if x.resp.started {
 		return fmt.Errorf("relay: a second response on stream %d: %w", x.id, codec.ErrMalformed)
 	}
 	q := &x.s.resp
-	n, err := q.Parse(p.Data, &x.s.relay.answers, x.isHead)
+	n, err := q.Parse(p.Data, &x.s.relay.answers, x.req.isHead)
 	if err != nil || n != len(p.Data) {
 		return fmt.Errorf("relay: a response head on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
 	}
@@ -40,7 +40,7 @@ func (x *exchange) response(p lane.Packet) error {
 
 // informational passes a 1xx on to clients that can have asked for one.
 func (x *exchange) informational(q *http1.Response) {
-	if x.minor == 0 || q.Status == 100 && !x.expects {
+	if x.req.minor == 0 || q.Status == 100 && !x.req.expects {
 		return
 	}
 	conn := x.client.conn
@@ -48,11 +48,11 @@ func (x *exchange) informational(q *http1.Response) {
 }
 
 func (x *exchange) upgrade(q *http1.Response) error {
-	if !x.wantsUpgrade || !q.Upgrade {
+	if !x.req.wantsUpgrade || !q.Upgrade {
 		return fmt.Errorf("relay: an upgrade on stream %d that was not asked for: %w", x.id, codec.ErrMalformed)
 	}
 	c := x.client
-	x.started, x.upgraded, x.status, x.respLeft = true, true, 101, -1
+	x.resp.started, x.resp.upgraded, x.resp.status, x.resp.left = true, true, 101, -1
 	x.s.stats.upgrades.Add(1)
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via}))
 	c.enter(phaseStream, 0)
@@ -66,17 +66,17 @@ func (x *exchange) final(q *http1.Response, last bool) error {
 		return fmt.Errorf("relay: response on stream %d with a body of %d bytes, last %v: %w", x.id, q.ContentLength, last, codec.ErrMalformed)
 	}
 	c := x.client
-	a := http1.Answer{Via: Via, Minor: int(x.minor), KeepAlive10: x.keepAlive}
-	x.started, x.status = true, q.Status
-	x.closeAfter = !x.keepAlive || !x.reqDone || http1.CloseDelimited(q, &a) || x.s.relay.draining.Load()
-	a.Close = x.closeAfter
-	x.chunkedOut = x.minor == 1 && (q.Body == http1.BodyChunked || q.Body == http1.BodyUntilClose)
-	x.respLeft = -1
+	a := http1.Answer{Via: Via, Minor: int(x.req.minor), KeepAlive10: x.req.keepAlive}
+	x.resp.started, x.resp.status = true, q.Status
+	x.resp.closes = !x.req.keepAlive || !x.req.done || http1.CloseDelimited(q, &a) || x.s.relay.draining.Load()
+	a.Close = x.resp.closes
+	x.resp.chunked = x.req.minor == 1 && (q.Body == http1.BodyChunked || q.Body == http1.BodyUntilClose)
+	x.resp.left = -1
 	if q.Body == http1.BodyLength {
-		x.respLeft = q.ContentLength
+		x.resp.left = q.ContentLength
 	}
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &a))
-	if x.reqDone {
+	if x.req.done {
 		c.enter(phaseStream, 0)
 	}
 	if last {
@@ -88,7 +88,7 @@ func (x *exchange) final(q *http1.Response, last bool) error {
 // body handles a piece of the answer's body.
 func (x *exchange) body(p lane.Packet) error {
 	last := p.Flags&lane.FlagLast != 0
-	if err := x.recv.Receive(len(p.Data)); err != nil {
+	if err := x.resp.recv.Receive(len(p.Data)); err != nil {
 		return err
 	}
 	if x.client == nil {
@@ -97,24 +97,24 @@ func (x *exchange) body(p lane.Packet) error {
 	}
 	n := int64(len(p.Data))
 	switch {
-	case !x.started:
+	case !x.resp.started:
 		return fmt.Errorf("relay: a body before the head on stream %d: %w", x.id, codec.ErrMalformed)
-	case x.respLeft >= 0 && n > x.respLeft, last && x.respLeft > n:
+	case x.resp.left >= 0 && n > x.resp.left, last && x.resp.left > n:
 		return fmt.Errorf("relay: the body on stream %d is not as long as announced: %w", x.id, codec.ErrMalformed)
-	case x.respLeft >= 0:
-		x.respLeft -= n
+	case x.resp.left >= 0:
+		x.resp.left -= n
 	}
 	if n > 0 {
 		x.download(p.Data)
 	}
 	switch {
 	case last:
-		if x.chunkedOut {
+		if x.resp.chunked {
 			x.client.conn.Write([]byte("0\r\n\r\n"))
 		}
 		x.complete()
 	case n > 0:
-		x.held += len(p.Data)
+		x.resp.held += len(p.Data)
 		x.s.relay.held.Add(n)
 		if !x.client.conn.High() {
 			x.giveCredit()
@@ -126,15 +126,15 @@ func (x *exchange) body(p lane.Packet) error {
 // download writes a piece of the body to the client.
 func (x *exchange) download(data []byte) {
 	conn := x.client.conn
-	x.bodyOut += int64(len(data))
+	x.resp.went += int64(len(data))
 	x.s.stats.bodyOut.Add(int64(len(data)))
 	switch {
-	case len(data) >= large && x.chunkedOut:
+	case len(data) >= large && x.resp.chunked:
 		var size [20]byte
 		conn.Writev(http1.AppendChunkHeader(size[:0], len(data)), data, crlf)
 	case len(data) >= large:
 		conn.Writev(data)
-	case x.chunkedOut:
+	case x.resp.chunked:
 		b := http1.AppendChunkHeader(conn.Buffer(), len(data))
 		conn.SetBuffer(append(append(b, data...), crlf...))
 	default:
@@ -150,10 +150,10 @@ func (x *exchange) trailers(p lane.Packet) error {
 	}
 	var d http1.Chunked
 	_, n, kind, err := d.Next(p.Data, &x.s.relay.answers)
-	if err != nil || kind != http1.ChunkEnd || n != len(p.Data) || !x.started || x.respLeft >= 0 {
+	if err != nil || kind != http1.ChunkEnd || n != len(p.Data) || !x.resp.started || x.resp.left >= 0 {
 		return fmt.Errorf("relay: a trailer on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
 	}
-	if x.chunkedOut {
+	if x.resp.chunked {
 		conn := x.client.conn
 		conn.SetBuffer(http1.AppendTrailer(conn.Buffer(), d.Trailer()))
 	}
@@ -163,18 +163,18 @@ func (x *exchange) trailers(p lane.Packet) error {
 
 // giveCredit gives the enabler credit for what the client's connection has taken.
 func (x *exchange) giveCredit() {
-	n := x.held
+	n := x.resp.held
 	x.dropHeld()
-	x.recv.Release(n)
-	if credit := x.recv.Credit(); credit > 0 && x.link != nil && x.link.end.Live() {
+	x.resp.recv.Release(n)
+	if credit := x.resp.recv.Credit(); credit > 0 && x.link != nil && x.link.end.Live() {
 		x.link.end.SetBuffer(lane.AppendUint32(x.link.end.Buffer(), lane.OpCredit, x.id, credit))
 	}
 }
 
 func (x *exchange) dropHeld() {
-	if x.held > 0 {
-		x.s.relay.held.Add(-int64(x.held))
-		x.held = 0
+	if x.resp.held > 0 {
+		x.s.relay.held.Add(-int64(x.resp.held))
+		x.resp.held = 0
 	}
 }
 
@@ -189,12 +189,12 @@ func (x *exchange) shadow(last bool) {
 // complete follows the last byte of the answer.
 func (x *exchange) complete() {
 	c := x.client
-	if !x.reqDone && !x.upgraded { // answered early: the rest of the request has no use
+	if !x.req.done && !x.resp.upgraded { // answered early: the rest of the request has no use
 		x.cancel()
 	}
 	x.streamEnded()
 	x.log(nil)
-	closes := x.closeAfter || x.upgraded || !x.reqDone
+	closes := x.resp.closes || x.resp.upgraded || !x.req.done
 	x.leave()
 	if closes {
 		c.conn.Close()

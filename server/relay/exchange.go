@@ -12,35 +12,49 @@ import (
 // the exchange stays as a shadow (client == nil) until the enabler has ended the stream, so that nothing of it can reach
 // another request.
 type exchange struct {
-	s      *shard
-	client *client // nil: nobody waits any more
-	link   *link   // nil once the stream has ended
-	id     uint32  // of the stream
-	farm   *farm.Farm
-	server *farm.Server
-	began  time.Time
+	s       *shard
+	client  *client // nil: nobody waits any more
+	link    *link   // nil once the stream has ended
+	id      uint32  // of the stream
+	farm    *farm.Farm
+	server  *farm.Server
+	began   time.Time
+	retried bool
 
-	// The request.
-	head    []byte // as sent, kept until the answer begins in case it has to be sent again
-	path    int    // where the path ends in head, for the access log
-	send    lane.SendWindow
-	chunks  http1.Chunked
-	reqLeft int64 // bytes of the body that are still to come; -1 when chunked
-	bodyIn  int64
-	rated   int64 // bodyIn when the rate was looked at last
+	req  request
+	resp response
+}
 
-	// The answer.
-	recv     lane.RecvWindow
-	respLeft int64 // bytes of the body that are still to come; -1 when unknown
-	bodyOut  int64
-	held     int // bytes given to a slow client's connection without credit for them yet
-	status   int
+// request is the client's side of an exchange.
+type request struct {
+	head   []byte // as sent, kept until the answer begins in case it has to be sent again
+	path   int    // where the path ends in head, for the access log
+	send   lane.SendWindow
+	chunks http1.Chunked
+	left   int64 // bytes of the body that are still to come; -1 when chunked
+	came   int64 // bytes of the body that have come
+	rated  int64 // came when the rate was looked at last
+	minor  int8  // of the client's HTTP version
 
-	minor                                   int8 // of the client's HTTP version
-	isHead, idempotent, bodyless, keepAlive bool
-	wantsUpgrade, expects, retried          bool
-	reqDone, started, chunkedOut, upgraded  bool
-	closeAfter, waiting, starved            bool
+	isHead, idempotent, bodyless, keepAlive, wantsUpgrade, expects bool
+
+	done    bool // all of it was sent on
+	waiting bool // for the lane to take bodies again
+	starved bool // of credit
+}
+
+// response is the answer's side of an exchange.
+type response struct {
+	recv   lane.RecvWindow
+	left   int64 // bytes of the body that are still to come; -1 when unknown
+	went   int64 // bytes of the body given to the client's connection
+	held   int   // of these, bytes without credit for them yet, because the client is slow
+	status int
+
+	started  bool // its head was sent on
+	chunked  bool // to the client
+	upgraded bool // both directions are opaque
+	closes   bool // the client's connection ends with it
 }
 
 // startExchange sends a request to a back-end server. q and path are valid during the call.
@@ -53,14 +67,14 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 	}
 	x := s.newExchange()
 	x.s, x.client, x.farm, x.server, x.began = s, c, f, server, time.Now()
-	x.minor, x.isHead, x.idempotent = int8(q.Minor), q.Head, q.Idempotent
-	x.keepAlive, x.wantsUpgrade, x.expects = q.KeepAlive, q.Upgrade, q.Expect100
-	x.reqLeft, x.respLeft = q.ContentLength, -1
-	x.bodyless = !q.Chunked && q.ContentLength == 0
-	x.head = http1.AppendRequest(x.head[:0], q, &http1.Forward{
+	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
+	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
+	x.req.left, x.resp.left = q.ContentLength, -1
+	x.req.bodyless = !q.Chunked && q.ContentLength == 0
+	x.req.head = http1.AppendRequest(x.req.head[:0], q, &http1.Forward{
 		Path: path, RemoteIP: c.ip, DefaultHost: f.ID, Proto: "http", Via: Via, Trusted: c.trusted,
 	})
-	x.path = len(q.Method) + 1 + len(path)
+	x.req.path = len(q.Method) + 1 + len(path)
 	if !x.open(to) {
 		s.release(x)
 		c.reject(q, failNoBackend, "The back-end server has too many requests.")
@@ -71,7 +85,7 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 	switch {
 	case q.Upgrade:
 		c.enter(phaseAnswer, s.relay.cfg.Relay.ResponseTimeout)
-	case x.bodyless:
+	case x.req.bodyless:
 		x.requestSent()
 	default:
 		c.enter(phaseBody, s.relay.cfg.Relay.BodyGrace)
@@ -85,28 +99,26 @@ func (x *exchange) open(to *link) bool {
 		return false
 	}
 	x.id, x.link = id, to
-	x.send, x.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
+	x.req.send, x.resp.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
 	flags := lane.Flags(0)
 	switch {
-	case x.wantsUpgrade:
+	case x.req.wantsUpgrade:
 		flags = lane.FlagUpgrade
-	case x.bodyless:
+	case x.req.bodyless:
 		flags = lane.FlagLast
-	case x.reqLeft < 0:
+	case x.req.left < 0:
 		flags = lane.FlagChunked
 	}
-	to.end.Send(lane.OpRequest, flags, id, x.head)
+	to.end.Send(lane.OpRequest, flags, id, x.req.head)
 	to.requests++
 	return true
 }
 
 // requestSent follows the last byte of the request.
 func (x *exchange) requestSent() {
-	x.reqDone = true
-	if !x.started {
+	x.req.done = true
+	if !x.resp.started {
 		x.client.enter(phaseAnswer, x.s.relay.cfg.Relay.ResponseTimeout)
-	} else if x.link == nil { // the answer was complete first
-		x.client.conn.Close()
 	}
 }
 
@@ -131,7 +143,7 @@ func (x *exchange) leave() {
 	x.client.x = nil
 	x.client = nil
 	x.s.stats.inFlight.Add(-1)
-	if x.upgraded {
+	if x.resp.upgraded {
 		x.s.stats.upgrades.Add(-1)
 	}
 	if x.link == nil {
@@ -141,7 +153,7 @@ func (x *exchange) leave() {
 
 // clientGone follows the end of the client's connection.
 func (x *exchange) clientGone() {
-	if !x.upgraded {
+	if !x.resp.upgraded {
 		x.s.stats.failures[failClientGone.index].Add(1)
 	}
 	x.log(failClientGone)
@@ -159,7 +171,7 @@ func (x *exchange) fail(f *failure, text string) {
 		return
 	}
 	x.cancel()
-	if x.started {
+	if x.resp.started {
 		x.s.stats.failures[f.index].Add(1)
 		x.s.logFailure(c, f, x.pathText(), text)
 		x.log(f)
@@ -167,11 +179,11 @@ func (x *exchange) fail(f *failure, text string) {
 		c.conn.Abort(errBroken)
 		return
 	}
-	x.status = f.status
+	x.resp.status = f.status
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
-	a := answer{status: f.status, minor: int(x.minor), head: x.isHead}
-	a.close = !x.keepAlive || !x.reqDone || x.wantsUpgrade || x.s.relay.draining.Load()
+	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead}
+	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
 	x.leave()
 	c.send(f, a, text)
 }
@@ -180,7 +192,7 @@ func (x *exchange) fail(f *failure, text string) {
 func (x *exchange) lost(f *failure, text string, unseen bool) {
 	from := x.server
 	x.streamEnded()
-	if x.client != nil && !x.started && !x.retried && x.bodyless && !x.wantsUpgrade && (x.idempotent || unseen) {
+	if x.client != nil && !x.resp.started && !x.retried && x.req.bodyless && !x.req.wantsUpgrade && (x.req.idempotent || unseen) {
 		if server, to, ok := x.s.roster.Pick(x.farm, from); ok {
 			x.retried, x.server = true, server
 			if x.open(to) {
@@ -194,9 +206,9 @@ func (x *exchange) lost(f *failure, text string, unseen bool) {
 
 // pathText is the path that the back end was asked for.
 func (x *exchange) pathText() string {
-	for i, b := range x.head[:min(x.path, len(x.head))] {
+	for i, b := range x.req.head[:min(x.req.path, len(x.req.head))] {
 		if b == ' ' {
-			return string(x.head[i+1 : x.path])
+			return string(x.req.head[i+1 : x.req.path])
 		}
 	}
 	return ""

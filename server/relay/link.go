@@ -156,8 +156,8 @@ func (l *link) Writable() {
 	waiters := l.waiters
 	l.waiters = nil
 	for _, x := range waiters {
-		if x.waiting && x.link == l {
-			x.waiting = false
+		if x.req.waiting && x.link == l {
+			x.req.waiting = false
 			if x.client != nil {
 				x.client.conn.Resume()
 			}

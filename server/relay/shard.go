@@ -48,12 +48,12 @@ func (s *shard) newExchange() *exchange {
 // release puts an exchange, which nothing refers to any more, back into the free list.
 func (s *shard) release(x *exchange) {
 	const keep, keepHead = 256, 4 << 10
-	head := x.head
+	head := x.req.head
 	if cap(head) > keepHead {
 		head = nil
 	}
-	x.chunks.Reset()
-	*x = exchange{head: head[:0], chunks: x.chunks}
+	x.req.chunks.Reset()
+	*x = exchange{req: request{head: head[:0], chunks: x.req.chunks}}
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
 	}

@@ -14,29 +14,27 @@ var errBroken = errors.New("relay: the answer cannot be completed")
 func (x *exchange) takeBody(in []byte) int {
 	conn := x.client.conn
 	switch {
-	case x.link == nil: // the answer is complete: the rest is read and thrown away until the connection closes
-		return len(in)
-	case x.wantsUpgrade && !x.upgraded: // too early: nobody knows yet which protocol this is
+	case x.req.wantsUpgrade && !x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
 		return 0
 	case x.link.end.Full():
 		x.waitForLane()
 		conn.Pause()
 		return 0
-	case x.send.Left() == 0:
-		x.starved = true
+	case x.req.send.Left() == 0:
+		x.req.starved = true
 		conn.Pause()
 		return 0
 	}
-	in = in[:min(len(in), x.send.Left())]
+	in = in[:min(len(in), x.req.send.Left())]
 	switch {
-	case x.upgraded:
+	case x.resp.upgraded:
 		x.upload(in, 0)
 		return len(in)
-	case x.reqLeft >= 0:
-		in = in[:min(int64(len(in)), x.reqLeft)]
-		x.reqLeft -= int64(len(in))
-		if x.reqLeft > 0 {
+	case x.req.left >= 0:
+		in = in[:min(int64(len(in)), x.req.left)]
+		x.req.left -= int64(len(in))
+		if x.req.left > 0 {
 			x.upload(in, 0)
 			return len(in)
 		}
@@ -53,7 +51,7 @@ func (x *exchange) takeChunks(in []byte) int {
 	limits := &x.s.relay.limits
 	done := 0
 	for {
-		data, n, kind, err := x.chunks.Next(in[done:], limits)
+		data, n, kind, err := x.req.chunks.Next(in[done:], limits)
 		if err != nil {
 			e := err.(*http1.Error) // Next returns nothing else
 			x.s.stats.refusals[e.Reason].Add(1)
@@ -64,7 +62,7 @@ func (x *exchange) takeChunks(in []byte) int {
 		switch kind {
 		case http1.ChunkData:
 			x.upload(data, 0)
-			if most := x.s.relay.cfg.Relay.MaxRequestBody; most > 0 && x.bodyIn > most {
+			if most := x.s.relay.cfg.Relay.MaxRequestBody; most > 0 && x.req.came > most {
 				x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
 				return len(in)
 			}
@@ -79,7 +77,7 @@ func (x *exchange) takeChunks(in []byte) int {
 
 // endChunks ends a chunked request body, with its trailer fields.
 func (x *exchange) endChunks() {
-	if fields := x.chunks.Trailer(); len(fields) > 0 {
+	if fields := x.req.chunks.Trailer(); len(fields) > 0 {
 		x.s.path = http1.AppendTrailer(x.s.path[:0], fields)
 		x.link.end.Send(lane.OpTrailer, lane.FlagLast, x.id, x.s.path)
 	} else {
@@ -89,16 +87,16 @@ func (x *exchange) endChunks() {
 }
 
 func (x *exchange) upload(data []byte, flags lane.Flags) {
-	x.send.Spend(len(data))
-	x.bodyIn += int64(len(data))
+	x.req.send.Spend(len(data))
+	x.req.came += int64(len(data))
 	x.s.stats.bodyIn.Add(int64(len(data)))
 	x.link.end.SendData(flags, x.id, data)
 }
 
 // endUpload ends the client's side of an upgraded connection.
 func (x *exchange) endUpload() {
-	if x.link != nil && !x.reqDone {
-		x.reqDone = true
+	if x.link != nil && !x.req.done {
+		x.req.done = true
 		x.link.end.Send(lane.OpData, lane.FlagLast, x.id, nil)
 	}
 }
@@ -106,11 +104,11 @@ func (x *exchange) endUpload() {
 // abandon ends the exchange because the request turned out to be wrong in the midst of its body.
 func (x *exchange) abandon(f *failure, status int, text string) {
 	c := x.client
-	if x.started {
+	if x.resp.started {
 		x.fail(f, text)
 		return
 	}
-	x.status = status
+	x.resp.status = status
 	x.log(f)
 	x.cancel()
 	x.leave()
@@ -119,19 +117,19 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 
 // waitForLane has the exchange woken when the lane takes bodies again.
 func (x *exchange) waitForLane() {
-	if !x.waiting {
-		x.waiting = true
+	if !x.req.waiting {
+		x.req.waiting = true
 		x.link.waiters = append(x.link.waiters, x)
 	}
 }
 
 // granted takes credit from the enabler.
 func (x *exchange) granted(n uint32) error {
-	if err := x.send.Grant(n); err != nil {
+	if err := x.req.send.Grant(n); err != nil {
 		return err
 	}
-	if x.starved && x.client != nil {
-		x.starved = false
+	if x.req.starved && x.client != nil {
+		x.req.starved = false
 		x.client.conn.Resume()
 	}
 	return nil
@@ -140,8 +138,8 @@ func (x *exchange) granted(n uint32) error {
 // checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count.
 func (x *exchange) checkRate() {
 	cfg := &x.s.relay.cfg.Relay
-	came := x.bodyIn - x.rated
-	x.rated = x.bodyIn
+	came := x.req.came - x.req.rated
+	x.req.rated = x.req.came
 	if !x.client.conn.Paused() && float64(came) < float64(cfg.BodyMinRate)*cfg.BodyGrace.Seconds() {
 		x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
 		return
