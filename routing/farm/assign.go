@@ -96,6 +96,9 @@ func (r *Roster[L]) Pick(f *Farm, not *Server) (s *Server, lane L, ok bool) {
 	return st.conf, st.open.take(), true
 }
 
+// Up tells what the enabler of s says of its back end, as SetUp and Leave left it.
+func (r *Roster[L]) Up(s *Server) bool { return !r.state(s).down }
+
 // Live is how many servers of f can be picked.
 func (r *Roster[L]) Live(f *Farm) int { return r.ready[f.Index].len() }
 

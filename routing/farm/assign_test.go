@@ -278,6 +278,9 @@ func TestRosterAgreesWithModel(t *testing.T) {
 				if m.able(s) {
 					able++
 				}
+				if r.Up(s) == m.down[s] {
+					t.Fatalf("Up(%s) = %v", s.ID, r.Up(s))
+				}
 			}
 			if r.Live(f) != able {
 				t.Fatalf("Live = %d, want %d", r.Live(f), able)
