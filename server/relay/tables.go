@@ -1,0 +1,282 @@
+package relay
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"roundhouse/server/loop"
+)
+
+// The states of a farm at this relay server.
+const (
+	FarmAvailable   = "available"   // every enabled server can take requests on every loop
+	FarmDegraded    = "degraded"    // some can, somewhere
+	FarmUnavailable = "unavailable" // none can, or the farm is disabled
+)
+
+// FarmRow is one farm as it is now.
+type FarmRow struct {
+	ID          string `json:"id"`
+	Enabled     bool   `json:"enabled"`
+	Description string `json:"description,omitempty"`
+	Servers     int    `json:"servers"`   // that are configured
+	Connected   int    `json:"connected"` // of these, with at least one lane
+	State       string `json:"state"`     // one of the Farm... constants
+}
+
+// ServerRow is one back-end server as it is now. Its times and sizes are of all its lanes together.
+type ServerRow struct {
+	Farm        string    `json:"farm"`
+	ID          string    `json:"id"`
+	Enabled     bool      `json:"enabled"` // its own setting; its farm has another one
+	Description string    `json:"description,omitempty"`
+	Token       bool      `json:"token"`    // one is demanded
+	Lanes       int       `json:"lanes"`    // that are whole, draining ones included
+	Draining    int       `json:"draining"` // of these, that take no new requests
+	Loops       int       `json:"loops"`    // where it can take requests
+	Up          bool      `json:"up"`       // it has a lane, and its enabler has not called the back end down
+	Since       time.Time `json:"since,omitzero"`
+	RTT         int64     `json:"rtt_us"` // the longest of its lanes; 0: not known yet
+	Streams     int       `json:"streams"`
+}
+
+// LaneRow is one lane as it is now.
+type LaneRow struct {
+	Farm     string    `json:"farm"`
+	Server   string    `json:"server"`
+	Loop     int       `json:"loop"`
+	Number   int       `json:"number"`
+	Remote   string    `json:"remote"`
+	Since    time.Time `json:"since"`
+	RTT      int64     `json:"rtt_us"` // 0: not known yet
+	Streams  int       `json:"streams"`
+	Pending  int       `json:"pending_bytes"` // output that the socket has not taken
+	Requests int64     `json:"requests"`      // that were sent over it
+	Opening  bool      `json:"opening"`       // a half or the enabler's hello is still missing
+	Draining bool      `json:"draining"`      // takes no new requests
+}
+
+// ConnectionRow is one client's connection as it is now.
+type ConnectionRow struct {
+	ID       uint64      `json:"id"`
+	Loop     int         `json:"loop"`
+	Remote   string      `json:"remote"`
+	Phase    string      `json:"phase"` // what it waits for: idle, head, body, answer, stream; or upgraded
+	Requests uint32      `json:"requests"`
+	Pending  int         `json:"pending_bytes"` // output that the socket has not taken
+	Unread   int         `json:"unread_bytes"`  // input that waits
+	Paused   bool        `json:"paused"`        // it is not read
+	Request  *RequestRow `json:"request,omitempty"`
+}
+
+// RequestRow is the request that a connection waits for. Its path has no query: that may hold secrets.
+type RequestRow struct {
+	Farm   string `json:"farm"`
+	Server string `json:"server"`
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Age    int64  `json:"age_ms"`
+}
+
+// Farms returns all farms, in the order of the configuration. As all tables it asks every loop and waits for the answers, each
+// loop's at a moment of its own; a loop that is stopping adds nothing.
+func (r *Relay) Farms() []FarmRow {
+	tallies := r.tally()
+	rows := []FarmRow{}
+	for _, f := range r.table.Farms() {
+		row := FarmRow{ID: f.ID, Enabled: f.Enable, Description: r.farms[f.ID].Description, Servers: len(f.Servers)}
+		live, complete := false, true
+		for _, s := range f.Servers {
+			t := &tallies[s.Index]
+			if t.lanes > 0 {
+				row.Connected++
+			}
+			if s.Enable {
+				live = live || t.loops > 0
+				complete = complete && t.loops == len(r.shards)
+			}
+		}
+		switch {
+		case !f.Enable || !live:
+			row.State = FarmUnavailable
+		case complete:
+			row.State = FarmAvailable
+		default:
+			row.State = FarmDegraded
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Servers returns all back-end servers, farm by farm, in the order of the configuration.
+func (r *Relay) Servers() []ServerRow {
+	tallies := r.tally()
+	rows := []ServerRow{}
+	for _, f := range r.table.Farms() {
+		for _, s := range f.Servers {
+			t, b := &tallies[s.Index], r.backends[backendKey{f.ID, s.ID}]
+			rows = append(rows, ServerRow{
+				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
+				Lanes: t.lanes, Draining: t.draining, Loops: t.loops, Up: t.lanes > 0 && !t.down,
+				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams,
+			})
+		}
+	}
+	return rows
+}
+
+// Lanes returns all lanes, those included that are not whole yet, sorted by farm, server, loop and number.
+func (r *Relay) Lanes() []LaneRow {
+	rows := gather(r, func(s *shard) (rows []LaneRow) {
+		for _, l := range s.lanes {
+			rows = append(rows, l.row())
+		}
+		return rows
+	})
+	slices.SortFunc(rows, func(a, b LaneRow) int {
+		return cmp.Or(cmp.Compare(a.Farm, b.Farm), cmp.Compare(a.Server, b.Server), cmp.Compare(a.Loop, b.Loop),
+			cmp.Compare(a.Number, b.Number), a.Since.Compare(b.Since))
+	})
+	return rows
+}
+
+// Connections returns the connections of clients, at most limit of them (0: all), by id, and whether there are more. Which ones
+// are left out is left to chance. The connections of lanes are in Lanes.
+func (r *Relay) Connections(limit int) (rows []ConnectionRow, more bool) {
+	rows = gather(r, func(s *shard) (rows []ConnectionRow) {
+		s.loop.Conns(func(conn *loop.Conn) {
+			if limit > 0 && len(rows) > limit { // one above the limit tells that there are more
+				return
+			}
+			if c, ok := conn.Session().(*client); ok {
+				rows = append(rows, c.row())
+			}
+		})
+		return rows
+	})
+	slices.SortFunc(rows, func(a, b ConnectionRow) int { return cmp.Compare(a.ID, b.ID) })
+	if limit > 0 && len(rows) > limit {
+		return rows[:limit], true
+	}
+	return rows, false
+}
+
+// gather runs f on every loop and joins what it returns; never nil.
+func gather[T any](r *Relay, f func(*shard) []T) []T {
+	parts := make([][]T, len(r.shards)) // each written by one loop
+	r.group.Each(func(l *loop.Loop) { parts[l.Index()] = f(r.shards[l.Index()]) })
+	return append([]T{}, slices.Concat(parts...)...)
+}
+
+// tally is what the lanes of one server amount to.
+type tally struct {
+	lanes, draining, loops, streams int
+	down                            bool // its enabler said so, on some loop
+	since                           time.Time
+	rtt                             time.Duration
+}
+
+// tally sums up the lanes of every server, by Server.Index.
+func (r *Relay) tally() []tally {
+	n := 0
+	for _, f := range r.table.Farms() {
+		n += len(f.Servers)
+	}
+	parts := make([][]tally, len(r.shards)) // each written by one loop
+	r.group.Each(func(l *loop.Loop) {
+		s := r.shards[l.Index()]
+		part := make([]tally, n)
+		for _, l := range s.lanes {
+			part[l.server.Index].count(l)
+		}
+		parts[l.Index()] = part
+	})
+	all := make([]tally, n)
+	for _, part := range parts {
+		for i := range part { // none when the loop is stopping
+			all[i].add(&part[i])
+		}
+	}
+	return all
+}
+
+// count adds a lane of a loop's part.
+func (t *tally) count(l *link) {
+	if !l.joined {
+		return
+	}
+	t.lanes++
+	t.down = !l.s.roster.Up(l.server)
+	if l.goneAway {
+		t.draining++
+	} else if !t.down && l.server.Enable && l.server.Farm.Enable {
+		t.loops = 1
+	}
+	t.streams += l.streams.Len()
+	t.rtt = max(t.rtt, l.end.RTT())
+	t.since = earlier(t.since, l.end.Since())
+}
+
+// add adds what another loop has counted.
+func (t *tally) add(o *tally) {
+	t.lanes += o.lanes
+	t.draining += o.draining
+	t.loops += o.loops
+	t.streams += o.streams
+	t.down = t.down || o.down
+	t.rtt = max(t.rtt, o.rtt)
+	t.since = earlier(t.since, o.since)
+}
+
+// earlier returns the earlier of two times, of which a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// inSeconds cuts a time to its second, in UTC; a zero one stays zero.
+func inSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// row shows the lane. Loop only, as the next.
+func (l *link) row() LaneRow {
+	return LaneRow{
+		Farm: l.key.farm, Server: l.key.server, Loop: l.s.loop.Index(), Number: l.key.number, Remote: l.remote,
+		Since: inSeconds(l.end.Since()), RTT: l.end.RTT().Microseconds(),
+		Streams: l.streams.Len(), Pending: l.end.Pending(), Requests: l.requests, Opening: !l.joined, Draining: l.goneAway,
+	}
+}
+
+// row shows the connection.
+func (c *client) row() ConnectionRow {
+	row := ConnectionRow{
+		ID: c.conn.ID(), Loop: c.s.loop.Index(), Remote: c.conn.Remote().String(), Phase: c.phase.String(), Requests: c.requests,
+		Pending: c.conn.Pending(), Unread: c.conn.Unread(), Paused: c.conn.Paused(),
+	}
+	if x := c.x; x != nil {
+		method, _, _ := bytes.Cut(x.req.head, []byte(" "))
+		row.Request = &RequestRow{
+			Farm: x.farm.ID, Server: x.server.ID, Method: string(method), Path: withoutQuery(x.pathText()), Age: time.Since(x.began).Milliseconds(),
+		}
+		if x.resp.upgraded {
+			row.Phase = "upgraded"
+		}
+	}
+	return row
+}
+
+// withoutQuery cuts a path where its query begins.
+func withoutQuery(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	return path
+}
+
+// String is the name of the phase.
+func (p phase) String() string {
+	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseAnswer: "answer", phaseStream: "stream"}[p]
+}
