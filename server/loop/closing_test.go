@@ -35,7 +35,7 @@ func TestCloseAfterFlushToSlowReader(t *testing.T) {
 			o.TLS = serverTLS()
 		}
 		tcp := dial(t, listen(t, g, o))
-		if err := tcp.SetReadBuffer(32 << 10); err != nil {
+		if err := tcp.SetReadBuffer(512 << 10); err != nil {
 			t.Fatal(err)
 		}
 		var nc net.Conn = slow{tcp}

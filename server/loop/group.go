@@ -39,7 +39,9 @@ type Group struct {
 
 	dialing    context.Context // ends with Stop
 	stopDials  context.CancelFunc
-	handshakes chan struct{} // as many TLS handshakes run at once as it has room for
+	handshakes chan struct{} // as many TLS handshakes compute at once as it has room for
+	// Fixed at start.
+	handshakeTime time.Duration // the time limit of a TLS handshake
 
 	mu        sync.Mutex // guards the rest, and stopping against enrolls
 	acceptors map[*Acceptor]struct{}
@@ -73,7 +75,7 @@ func New(o Options) (*Group, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	g := &Group{log: o.Logger, acceptors: map[*Acceptor]struct{}{}, stopped: make(chan struct{})}
+	g := &Group{log: o.Logger, acceptors: map[*Acceptor]struct{}{}, stopped: make(chan struct{}), handshakeTime: handshakeTime}
 	g.handshakes = make(chan struct{}, 4*runtime.NumCPU())
 	g.dialing, g.stopDials = context.WithCancel(context.Background())
 	client, err := gnet.NewClient(&handler{}, gnet.WithNumEventLoop(o.Loops), gnet.WithReadBufferCap(o.ReadBuffer),

@@ -159,14 +159,18 @@ func (c *Conn) offerJoined(b []byte) []byte {
 		}
 		if from+n >= old { // the left-over bytes are gone: go on in b itself
 			bytebufferpool.Put(left)
-			return b[from+n-old:]
+			if take < len(b) {
+				return b[from+n-old:]
+			}
+			c.keep(b[from+n-old:]) // the session has seen it
+			return nil
 		}
 		left.B = left.B[:old]
 		c.in, c.taken = left, from+n
 		if take == len(b) || c.paused || n > 0 {
 			c.keep(b)
-			if n > 0 {
-				c.Again()
+			if n > 0 && take < len(b) {
+				c.Again() // the session has not seen all of it
 			}
 			return nil
 		}

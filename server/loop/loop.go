@@ -195,6 +195,9 @@ func socketPair() (ours, theirs net.Conn, err error) {
 // fileConn makes a net.Conn of a socket descriptor, which it takes over.
 func fileConn(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "socket")
+	if f == nil {
+		return nil, unix.EBADF
+	}
 	defer f.Close() // net.FileConn works on a duplicate
 	return net.FileConn(f)
 }

@@ -26,7 +26,7 @@ type tlsState struct {
 // handshake runs in a goroutine, on the blocking connection nc.
 func (c *Conn) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, client bool) (err error) {
 	g := c.loop.group
-	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	ctx, cancel := context.WithTimeout(ctx, g.handshakeTime)
 	defer cancel()
 	g.handshakes <- struct{}{} // for the computing only: memConn gives it back while it waits for the peer
 	defer func() { <-g.handshakes }()

@@ -140,3 +140,29 @@ func reset(t testing.TB, nc net.Conn) {
 		t.Fatal(err)
 	}
 }
+
+// movingPeer connects to l, where s gets the connection.
+func movingPeer(t testing.TB, l *Loop, s Session, secure bool) net.Conn {
+	t.Helper()
+	if !secure {
+		_, nc := pair(t, l, "tcp", s)
+		return nc
+	}
+	ours, theirs, err := tcpPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ours.Close() })
+	if err := ours.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	c := l.newConn(theirs)
+	c.open = func(*Conn, error) Session { return s }
+	l.group.background(func() {
+		if err := c.handshake(l.group.dialing, theirs, serverTLS(), false); err != nil {
+			t.Error(err)
+		}
+		c.enrol(theirs)
+	}, nil)
+	return tls.Client(ours, clientTLS(tls.VersionTLS13))
+}
