@@ -84,6 +84,15 @@ func (d *Chunked) take(in []byte) []byte {
 	return in
 }
 
+// Unread gives back the last size bytes of the data that Next has just returned, which the caller cannot take yet: Next will
+// return them again. 0 <= size <= len(data).
+func (d *Chunked) Unread(size int) {
+	if size > 0 {
+		d.left += uint64(size)
+		d.state = chunkBody
+	}
+}
+
 // readCRLF is strict: RFC 9112, 7.1 ends the data of a chunk with CRLF, and a parser that skips two bytes whatever they
 // are disagrees with one that looks for a line end.
 func (d *Chunked) readCRLF(in []byte) (int, *Error) {

@@ -203,3 +203,28 @@ func TestChunkedReset(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// TestChunkedUnread takes at most one or two bytes of what Next delivers, and gives the rest back.
+func TestChunkedUnread(t *testing.T) {
+	lim := DefaultLimits()
+	in := []byte("5\r\nabcde\r\n3\r\nfgh\r\n0\r\n\r\n")
+	for take := 1; take <= 2; take++ {
+		var d Chunked
+		var body strings.Builder
+		for pos := 0; ; {
+			data, n, kind, err := d.Next(in[pos:], &lim)
+			if err != nil || kind == ChunkMore {
+				t.Fatal(kind, err)
+			}
+			more := max(len(data)-take, 0)
+			d.Unread(more)
+			body.Write(data[:len(data)-more])
+			if pos += n - more; kind == ChunkEnd {
+				break
+			}
+		}
+		if body.String() != "abcdefgh" {
+			t.Errorf("%d at a time: %q", take, body.String())
+		}
+	}
+}

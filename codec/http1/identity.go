@@ -79,13 +79,13 @@ func appendForwarded(dst []byte, r *Request, f *Forward) []byte {
 	return append(dst, f.Proto...)
 }
 
-// appendVia appends our hop to the list of those before it (RFC 9110, 7.6.3).
-func appendVia(dst []byte, fields []Field, via string, seen fieldSet) []byte {
+// appendVia appends our hop to the list of those before it (RFC 9110, 7.6.3), as far as that is believed.
+func appendVia(dst []byte, fields []Field, via string, believed bool) []byte {
 	if via == "" {
 		return dst
 	}
 	dst = append(dst, "Via: "...)
-	if seen.has(IDVia) {
+	if believed {
 		dst, _ = appendJoined(dst, fields, IDVia, true)
 	}
 	dst = append(dst, via...)

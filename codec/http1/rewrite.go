@@ -9,11 +9,11 @@ import (
 type Forward struct {
 	Path        []byte // the new target: origin form, or "*"
 	RemoteIP    []byte // the peer's address without port or brackets; empty is "unknown"
-	DefaultHost string // Host for a request that has none (HTTP/1.0)
+	DefaultHost string // Host for a request that has none (HTTP/1.0); "invalid" stands in when it is no authority
 	Proto       string // "http" or "https": how the peer came to us
 	Via         string // "1.1 roundhouse"; empty adds no Via
 	Extra       []byte // complete lines to add, each with its CRLF
-	Trusted     bool   // the peer is a trusted proxy: its identity fields are kept and appended to
+	Trusted     bool   // the peer is a trusted proxy: its identity fields and its Via are kept and appended to
 }
 
 // Answer says how a response is written anew for the client.
@@ -69,7 +69,7 @@ func AppendRequest(dst []byte, r *Request, f *Forward) []byte {
 		dst = append(dst, "TE: trailers\r\n"...)
 	}
 	dst = appendIdentity(dst, r, f)
-	dst = appendVia(dst, r.Fields, f.Via, seen)
+	dst = appendVia(dst, r.Fields, f.Via, f.Trusted && seen.has(IDVia))
 	dst = append(dst, f.Extra...)
 	return append(dst, '\r', '\n')
 }
@@ -86,10 +86,15 @@ func keepsSpecial(f *Field, chunked bool) bool {
 }
 
 func appendHost(dst []byte, r *Request, f *Forward) []byte {
-	if len(r.Host) == 0 {
-		return append(dst, f.DefaultHost...)
+	if len(r.Host) > 0 {
+		return append(dst, r.Host...)
 	}
-	return append(dst, r.Host...)
+	start := len(dst)
+	dst = append(dst, f.DefaultHost...)
+	if !validAuthority(dst[start:]) {
+		return append(dst[:start], "invalid"...) // RFC 6761, 6.4: a name that nobody has
+	}
+	return dst
 }
 
 // appendRequestFraming appends what says where the body ends and what becomes of the connection.
@@ -154,7 +159,7 @@ func AppendResponse(dst []byte, r *Response, a *Answer) []byte {
 		dst = appendField(dst, field)
 	}
 	dst = appendResponseFraming(dst, r, a)
-	dst = appendVia(dst, r.Fields, a.Via, seen)
+	dst = appendVia(dst, r.Fields, a.Via, seen.has(IDVia))
 	dst = append(dst, a.Extra...)
 	return append(dst, '\r', '\n')
 }
