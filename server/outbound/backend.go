@@ -131,11 +131,11 @@ func (b *backend) takeBody(in []byte) int {
 		b.conn.Pause()
 		return 0
 	}
-	in = in[:min(len(in), s.send.Left())]
-	switch {
-	case b.left == leftChunked:
+	if b.left == leftChunked {
 		return b.takeChunks(in)
-	case b.left == leftClose:
+	}
+	in = in[:min(len(in), s.send.Left())]
+	if b.left == leftClose {
 		s.sendBody(in, 0)
 		return len(in)
 	}
@@ -154,7 +154,8 @@ func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.k.end.SendData(flags, s.id, data)
 }
 
-// takeChunks is takeBody for a chunked body.
+// takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer section
+// is taken whole or not at all.
 func (b *backend) takeChunks(in []byte) int {
 	s := b.s
 	for done := 0; ; {
@@ -166,6 +167,13 @@ func (b *backend) takeChunks(in []byte) int {
 		done += n
 		switch kind {
 		case http1.ChunkData:
+			if more := len(data) - s.send.Left(); more > 0 {
+				b.chunks.Unread(more)
+				data, done = data[:len(data)-more], done-more
+			}
+			if len(data) == 0 {
+				return done
+			}
 			s.sendBody(data, 0)
 		case http1.ChunkEnd:
 			if fields := b.chunks.Trailer(); len(fields) > 0 {
