@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"roundhouse/server/config"
 )
 
@@ -71,9 +73,68 @@ func TestAdminShowsTheFarm(t *testing.T) {
 		rows, more := r.rows("/api/connections")
 		return len(rows) == 1 && !more && rows[0]["phase"] == "idle" && rows[0]["requests"] == 1.0
 	})
-	for _, path := range []string{"/api/farms", "/api/servers", "/api/lanes", "/api/connections"} {
+	for _, path := range []string{"/metrics", "/api/farms", "/api/servers", "/api/lanes", "/api/connections"} {
 		if _, body := r.seen(path); strings.Contains(body, "secret") {
 			t.Errorf("%s shows a secret: %s", path, body)
+		}
+	}
+}
+
+// TestMetrics compares what is counted with what was done.
+func TestMetrics(t *testing.T) {
+	r := startRelay(t, nil)
+	startEnabler(t, r, "s1", startBackend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "12345") }))
+	eventually(t, "lanes", func() bool { rows, _ := r.rows("/api/lanes"); return len(rows) == r.cfg.Loops })
+	for range 3 {
+		if status, _ := r.get("/"); status != http.StatusOK {
+			t.Fatalf("a request: %d", status)
+		}
+	}
+	status, text := r.seen("/metrics")
+	if status != http.StatusOK {
+		t.Fatalf("%d: %s", status, text)
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(text) {
+		lines[strings.TrimSpace(line)] = true
+	}
+	for _, want := range []string{
+		"rs_up 1",
+		`rs_requests_total{class="2xx"} 3`,
+		`rs_requests_total{class="5xx"} 0`,
+		`rs_request_seconds_bucket{le="+Inf"} 3`,
+		"rs_request_seconds_count 3",
+		`rs_errors_total{rse="RSE_NO_BACKEND"} 0`,
+		`rs_bytes_total{dir="out"} 15`,
+		`rs_oe_connected{farm="f",server="s1"} 1`,
+		`rs_oe_connected{farm="f",server="s2"} 0`,
+		`rs_backend_up{farm="f",server="s1"} 1`,
+		"rs_inflight 0",
+		"rs_lanes 2",
+		"rs_websockets 0",
+		"rs_retries_total 0",
+		"rs_buffer_bytes 0",
+		"rs_dropped_log_lines_total 0",
+		"rs_panics_total 0",
+		"rs_connections_refused_total 0",
+	} {
+		if !lines[want] {
+			t.Errorf("/metrics lacks %s", want)
+		}
+	}
+	for _, name := range []string{"rs_refusals_total{", "rs_clients ", "rs_connections ", "rs_connections_opened_total ",
+		"rs_accept_errors_total ", "rs_socket_bytes_total{", "go_goroutines ", "process_open_fds "} {
+		if !strings.Contains(text, "\n"+name) {
+			t.Errorf("/metrics lacks %s", name)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "rs_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
 }

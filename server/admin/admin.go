@@ -3,6 +3,7 @@
 //
 //	/healthz          200 while the process lives
 //	/readyz           200, or 503 with the reasons, one a line; with ?farm=ID also whether that farm can be served
+//	/metrics          for Prometheus: the server, the Go runtime and the process
 //	/api/TABLE        {"rows": [...], "more": false}; with ?limit=N at most N rows, and more tells that there are others
 //	/debug/pprof/     net/http/pprof
 //	/                 the list of all these
@@ -98,6 +99,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 func (s *Server) addPages() {
 	s.page("/healthz", "200 while the process lives", s.healthz)
 	s.page("/readyz", "200, or 503 with the reasons; ?farm=ID: and for this farm", s.readyz)
+	s.page("/metrics", "for Prometheus", s.metricsHandler().ServeHTTP)
 	for _, t := range s.sources.Tables {
 		s.page("/api/"+t.Name, t.About, s.table(t))
 	}

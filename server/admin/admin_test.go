@@ -96,7 +96,7 @@ func TestIndex(t *testing.T) {
 			t.Errorf("GET %s: %d", path, status)
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/api/farms", "/api/lanes", "/debug/pprof/"} {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/api/farms", "/api/lanes", "/debug/pprof/"} {
 		if !paths[path] {
 			t.Errorf("the index lacks %s", path)
 		}
