@@ -61,6 +61,7 @@ func (l *lines) logger() *slog.Logger {
 // relayUnderTest is a real server with the farm "f", and what is needed to reach it.
 type relayUnderTest struct {
 	t      testing.TB
+	server *server.Server
 	cfg    *config.Config
 	addr   string
 	admin  string
@@ -91,6 +92,7 @@ func startRelay(t testing.TB, change func(*config.Config)) *relayUnderTest {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.server = s
 	r.addr, r.admin = s.RelayAddrs()[0].String(), s.AdminAddr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -127,8 +129,10 @@ type enabler struct {
 // startEnabler serves backend ("host:port") as server id, and waits until every lane is up.
 func startEnabler(t testing.TB, r *relayUnderTest, id, backend string) *enabler {
 	t.Helper()
+	up := func() int { return strings.Count(r.log.text(), `msg="lane up" farm=f server=`+id+" ") }
+	before := up()
 	e := runEnabler(t, r, id, backend, "secret")
-	eventually(t, "lanes up", func() bool { return strings.Count(e.log.text(), "lane up") >= r.cfg.Loops })
+	eventually(t, "lanes up", func() bool { return up() >= before+r.cfg.Loops })
 	return e
 }
 

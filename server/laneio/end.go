@@ -10,6 +10,7 @@
 package laneio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type Handler interface {
 // Errors that Gone may get.
 var (
 	ErrSilent = errors.New("laneio: the other end is silent")
-	errStray  = errors.New("laneio: the lane's outgoing connection was answered")
+	errStray  = errors.New("laneio: the other end answered the lane's outgoing connection")
 )
 
 const (
@@ -284,10 +285,11 @@ func (e *End) packets(data []byte) error {
 type outSession struct{ e *End }
 
 func (s *outSession) Data(_ *loop.Conn, in []byte) (int, error) {
-	if s.e.closing {
-		return len(in), nil
+	if !s.e.closing {
+		line, _, _ := bytes.Cut(in, crlf)
+		s.e.end(fmt.Errorf("%w: %.100q", errStray, line)) // a proxy's refusal, most likely
 	}
-	return 0, errStray
+	return len(in), nil
 }
 func (s *outSession) BeforeFlush(c *loop.Conn)       { s.e.flush(c) }
 func (s *outSession) Drained(*loop.Conn)             { s.e.handler.Writable() }
@@ -296,9 +298,17 @@ func (s *outSession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err
 // inSession is the session of the connection that an end reads from.
 type inSession struct{ e *End }
 
-func (s *inSession) Data(_ *loop.Conn, in []byte) (int, error) { return s.e.receive(in) }
-func (s *inSession) Drained(*loop.Conn)                        {}
-func (s *inSession) Closed(_ *loop.Conn, err error)            { s.e.end(closedBecause(err)) }
+// Data ends the lane at once when the peer breaks the protocol: nobody should wait for an orderly end.
+func (s *inSession) Data(_ *loop.Conn, in []byte) (int, error) {
+	n, err := s.e.receive(in)
+	if err != nil {
+		s.e.end(err)
+		return len(in), nil
+	}
+	return n, nil
+}
+func (s *inSession) Drained(*loop.Conn)             {}
+func (s *inSession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err)) }
 
 var errClosed = errors.New("laneio: the connection was closed")
 

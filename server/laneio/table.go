@@ -10,8 +10,9 @@ type Table[T any] struct {
 }
 
 type slot[T any] struct {
-	id uint32 // 0: free
-	v  *T
+	id  uint32 // 0: free
+	own bool   // Alloc gave it out, so Delete takes it back
+	v   *T
 }
 
 const (
@@ -36,8 +37,7 @@ func (t *Table[T]) Alloc(v *T) (id uint32, ok bool) {
 		t.slots = append(t.slots, slot[T]{})
 	}
 	s := &t.slots[i]
-	s.id = t.nextID(i)
-	s.v = v
+	*s = slot[T]{id: t.nextID(i), own: true, v: v}
 	t.n++
 	return s.id, true
 }
@@ -62,7 +62,7 @@ func (t *Table[T]) Put(id uint32, v *T) (ok bool) {
 	if id == 0 || t.slots[i].v != nil {
 		return false
 	}
-	t.slots[i] = slot[T]{id, v}
+	t.slots[i] = slot[T]{id: id, v: v}
 	t.n++
 	return true
 }
@@ -79,8 +79,10 @@ func (t *Table[T]) Get(id uint32) *T {
 func (t *Table[T]) Delete(id uint32) {
 	i := id & slotMask
 	if int(i) < len(t.slots) && t.slots[i].id == id && t.slots[i].v != nil {
+		if t.slots[i].own {
+			t.free = append(t.free, i)
+		}
 		t.slots[i] = slot[T]{}
-		t.free = append(t.free, i)
 		t.n--
 	}
 }

@@ -20,7 +20,8 @@ type backend struct {
 	lifetime time.Duration // how long it may be idle
 	idle     time.Time     // since when it is
 
-	inBody, keep, used, upgraded bool
+	used                   bool // it has waited in the pool: the back end may have closed it in the meantime
+	inBody, keep, upgraded bool
 }
 
 const (
@@ -35,7 +36,13 @@ func newBackend(sh *shard, c *loop.Conn) *backend {
 	return &backend{sh: sh, conn: c, lifetime: idleTime}
 }
 
-var errUnasked = errors.New("outbound: the back end sent something that nobody asked for")
+var (
+	errUnasked = errors.New("outbound: the back end sent something that nobody asked for")
+	errInfos   = errors.New("outbound: too many informational responses")
+)
+
+// maxInfos is how many 1xx responses a request may get: they are passed on without credit, so somebody has to count them.
+const maxInfos = 32
 
 // Data reads answers. It stops at a body that has to wait for credit or for the lane.
 func (b *backend) Data(c *loop.Conn, in []byte) (int, error) {
@@ -67,6 +74,11 @@ func (b *backend) takeHead(in []byte) int {
 	}
 	if err == nil && q.Status == 101 && !(s.upgrade && q.Upgrade) {
 		err = errors.New("an upgrade that was not asked for")
+	}
+	if err == nil && q.Status < 200 {
+		if s.infos++; s.infos > maxInfos {
+			err = errInfos
+		}
 	}
 	if err != nil {
 		b.sh.e.log.Warn("bad response of the back end", "error", err)
@@ -196,8 +208,8 @@ func (b *backend) finish() {
 	clean := b.keep && s.reqDone && !b.upgraded
 	b.s, s.b = nil, nil
 	s.ended()
-	b.inBody, b.used = false, true
-	if clean && !b.sh.e.draining.Load() {
+	b.inBody = false
+	if clean {
 		b.sh.pool.put(b)
 		return
 	}
@@ -228,7 +240,7 @@ func (b *backend) Closed(_ *loop.Conn, err error) {
 		return
 	}
 	b.s, s.b = nil, nil
-	if b.upgraded {
+	if b.upgraded && err == nil {
 		s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)
 		s.ended()
 		return

@@ -34,6 +34,10 @@ type Enabler struct {
 	answers http1.Limits // of the back end's responses
 	monitor *monitor
 
+	// Guarded by mu.
+	mu      sync.Mutex
+	claimed map[string]bool // host:port of the relay servers that a -cr has led to; at most maxPeers for each -cr
+
 	// Any goroutine.
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
@@ -70,7 +74,8 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
-	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits()}
+	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits(),
+		claimed: map[string]bool{}}
 	e.answers.Head = lane.MaxControl / 2
 	e.backend = loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(cfg.Backend.Host, strconv.Itoa(cfg.Backend.Port)), Timeout: dialTime}
 	var err error

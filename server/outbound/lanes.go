@@ -15,8 +15,9 @@ import (
 	"roundhouse/server/loop"
 )
 
-// keepLane keeps lane n to a relay server open until ctx ends.
-func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int) {
+// keepLane keeps lane n to a relay server open until ctx ends. It calls refetch when a lane has ended that was up: what comes
+// back may be another relay server.
+func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch func()) {
 	pause := newBackoff(e.cfg.Retry)
 	for {
 		k := e.openLane(i, p, n)
@@ -28,15 +29,16 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int) {
 			<-k.gone
 			return
 		}
-		if k.lived.Load() {
-			pause.reset()
+		if up := k.up.Load(); up != 0 {
+			refetch()
+			if time.Now().UnixNano()-up > int64(e.cfg.Retry) { // one that is closed as soon as it is up is a failure, too
+				pause.reset()
+			}
 		}
 		wait := pause.next()
 		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait)
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, wait) {
 			return
-		case <-time.After(wait):
 		}
 	}
 }
@@ -69,6 +71,7 @@ func (k *link) open() {
 			return nil
 		}
 		c.Write(k.callHead("GET", "up", "\r\n"))
+		k.calling = c
 		return &upHead{k: k}
 	})
 }
@@ -103,6 +106,7 @@ func (h *upHead) Data(c *loop.Conn, in []byte) (int, error) {
 		h.k.end.Fail(refusal(resp.Status, in[n:]))
 		return len(in), nil
 	}
+	h.k.calling = nil
 	h.k.end.SetIn(c)
 	h.k.openDown()
 	return n, nil
@@ -125,14 +129,14 @@ func (k *link) openDown() {
 		}
 		c.Write(k.callHead("POST", "down", "Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
 		k.end.SetOut(c)
+		k.maybeUp()
+		up, reason := k.s.e.monitor.state()
 		b := lane.AppendHello(k.end.Buffer(), lane.Hello{
 			Version: lane.Version, Lane: uint16(k.number), Window: uint32(k.s.e.window),
 			Heartbeat: uint32(heartbeat / time.Millisecond), MaxHead: uint32(k.s.e.answers.Head),
 		})
-		if !k.s.e.monitor.up.Load() {
-			b = lane.AppendStatus(b, false, "the back end does not answer")
-		}
-		k.end.SetBuffer(b)
+		// Always: another enabler of this server may have said something else, and be gone.
+		k.end.SetBuffer(lane.AppendStatus(b, up, reason))
 		return c.Session()
 	})
 }
@@ -143,6 +147,9 @@ func (k *link) Packet(p lane.Packet) error {
 	case lane.OpHello:
 		return k.hello(p.Data)
 	case lane.OpRequest:
+		if k.window == 0 {
+			return fmt.Errorf("outbound: a request before the hello: %w", codec.ErrMalformed)
+		}
 		return k.request(p)
 	case lane.OpGoaway:
 		k.relayGoes = true
@@ -177,14 +184,23 @@ func (k *link) hello(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if k.lived.Swap(true) {
+	if k.window != 0 {
 		return fmt.Errorf("outbound: a second hello: %w", codec.ErrMalformed)
 	}
-	k.window = h.Window
+	k.window = h.Window // above 0, ParseHello sees to it
+	k.maybeUp()
+	return nil
+}
+
+// maybeUp counts the lane when it is whole: both halves are there, and the relay has said hello.
+func (k *link) maybeUp() {
+	if !k.end.Live() || k.window == 0 {
+		return
+	}
 	k.opening.Stop()
+	k.up.Store(time.Now().UnixNano())
 	k.s.e.lanes.Add(1)
 	k.s.e.log.Info("lane up", "relay", k.host, "lane", k.number)
-	return nil
 }
 
 // tell reports the state of the back end.
@@ -200,7 +216,7 @@ func (k *link) retire() {
 		return
 	}
 	k.retiring = true
-	if !k.end.Live() || !k.lived.Load() {
+	if k.up.Load() == 0 {
 		k.end.Fail(nil)
 		return
 	}
@@ -235,7 +251,10 @@ func (k *link) Gone(err error) {
 	k.isGone = true
 	k.opening.Stop()
 	delete(k.s.links, k)
-	if k.lived.Load() {
+	if k.calling != nil {
+		k.calling.Abort(err)
+	}
+	if k.up.Load() != 0 {
 		k.s.e.lanes.Add(-1)
 	}
 	k.streams.Each(func(_ uint32, s *stream) { s.drop() })

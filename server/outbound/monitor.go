@@ -12,12 +12,14 @@ import (
 type monitor struct {
 	e    *Enabler
 	up   atomic.Bool
-	poke chan struct{} // capacity 1: look now
+	poke chan struct{}          // capacity 1: look now
+	last atomic.Pointer[string] // why it is as it is
 }
 
 func newMonitor(e *Enabler) *monitor {
 	m := &monitor{e: e, poke: make(chan struct{}, 1)}
 	m.up.Store(true) // until it is seen to be down
+	m.last.Store(new(string))
 	return m
 }
 
@@ -67,15 +69,20 @@ func (m *monitor) suspect() {
 	}
 }
 
+// state is what the relays are to know. Any goroutine.
+func (m *monitor) state() (up bool, reason string) { return m.up.Load(), *m.last.Load() }
+
 // set tells the relays when the state has changed.
 func (m *monitor) set(err error) {
-	up := err == nil
+	up, text := err == nil, "connected"
+	if !up {
+		text = err.Error()
+	}
+	m.last.Store(&text)
 	if m.up.Swap(up) == up {
 		return
 	}
-	text := "connected"
 	if !up {
-		text = err.Error()
 		m.e.log.Error("back end is down", "addr", m.e.backend.Addr, "error", err)
 	} else {
 		m.e.log.Info("back end is up", "addr", m.e.backend.Addr)

@@ -43,10 +43,10 @@ const refreshTime = 60 * time.Second
 func (e *Enabler) keepRelay(ctx context.Context, i int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	running := map[peer]context.CancelFunc{}
+	r := &relays{e: e, i: i, running: map[peer]context.CancelFunc{}, refetch: make(chan struct{}, 1)}
 	defer func() {
-		for _, cancel := range running {
-			cancel()
+		for p := range r.running {
+			r.end(p)
 		}
 	}()
 	pause := newBackoff(e.cfg.Retry)
@@ -61,38 +61,100 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait)
 		default:
 			pause.reset()
-			e.reconcile(ctx, &wg, i, list, running)
+			r.reconcile(ctx, &wg, list)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-r.refetch:
+			if !sleep(ctx, pause.next()) {
+				return
+			}
 		case <-time.After(wait):
 		}
 	}
 }
 
-// reconcile starts lanes to relay servers that are new in the list and ends those to servers that have left it.
-func (e *Enabler) reconcile(ctx context.Context, wg *sync.WaitGroup, i int, list []peer, running map[peer]context.CancelFunc) {
+// sleep waits; false means that ctx has ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// relays are the relay servers that one -cr has led to. They belong to the goroutine of keepRelay.
+type relays struct {
+	e       *Enabler
+	i       int // of the -cr
+	running map[peer]context.CancelFunc
+	refetch chan struct{} // capacity 1: fetch the list now
+}
+
+// reconcile starts lanes to relay servers that are new in the list and ends those to servers that have left it. A relay server
+// that another -cr has led to already is left to that one.
+func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list []peer) {
 	wanted := map[peer]bool{}
 	for _, p := range list {
 		wanted[p] = true
-		if running[p] != nil {
+	}
+	for p := range r.running { // first: one may have come back with another number of lanes
+		if !wanted[p] {
+			r.e.log.Info("relay server has left the list", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort)
+			r.end(p)
+		}
+	}
+	for p := range wanted {
+		if r.running[p] != nil || !r.e.claim(r.addr(p)) {
 			continue
 		}
 		peerCtx, cancel := context.WithCancel(ctx)
-		running[p] = cancel
-		e.log.Info("relay server", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort, "lanes", p.Lanes)
+		r.running[p] = cancel
+		r.e.log.Info("relay server", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort, "lanes", p.Lanes)
 		for n := range p.Lanes {
-			wg.Go(func() { e.keepLane(peerCtx, i, p, n) })
+			wg.Go(func() { r.e.keepLane(peerCtx, r.i, p, n, r.fetchAgain) })
 		}
 	}
-	for p, cancel := range running {
-		if !wanted[p] {
-			e.log.Info("relay server has left the list", "host", p.Host)
-			cancel()
-			delete(running, p)
-		}
+}
+
+// end ends the lanes to a relay server.
+func (r *relays) end(p peer) {
+	r.running[p]()
+	delete(r.running, p)
+	r.e.unclaim(r.addr(p))
+}
+
+// addr is where a relay server is reached.
+func (r *relays) addr(p peer) string {
+	return net.JoinHostPort(p.Host, strconv.Itoa(p.port(r.e.cfg.Relays[r.i].HTTPS)))
+}
+
+// fetchAgain has the list fetched again soon. Any goroutine.
+func (r *relays) fetchAgain() {
+	select {
+	case r.refetch <- struct{}{}:
+	default:
 	}
+}
+
+// claim makes a relay server the business of one -cr; false means that it is another's. Any goroutine.
+func (e *Enabler) claim(addr string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.claimed[addr] {
+		return false
+	}
+	e.claimed[addr] = true
+	return true
+}
+
+// unclaim leaves it to whoever comes next. Any goroutine.
+func (e *Enabler) unclaim(addr string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.claimed, addr)
 }
 
 // fetchPeers asks for the list of relay servers.

@@ -32,13 +32,13 @@ func (p *pool) take() *backend {
 	return nil
 }
 
-// put takes a connection whose last exchange ended cleanly.
+// put takes a connection whose last exchange ended cleanly, or that came when nobody needed it any more.
 func (p *pool) put(b *backend) {
-	if len(p.idle) >= maxIdle || b.conn.Closing() {
+	if len(p.idle) >= maxIdle || b.conn.Closing() || b.sh.e.draining.Load() {
 		b.conn.Close()
 		return
 	}
-	b.idle = time.Now()
+	b.idle, b.used = time.Now(), true
 	p.idle = append(p.idle, b)
 	if !p.timer.Armed() {
 		p.timer.Arm(sweepTime)

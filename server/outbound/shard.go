@@ -65,11 +65,12 @@ type link struct {
 	streams   laneio.Table[stream]
 	waiters   []*stream // wait until the lane takes bodies again
 	opening   loop.Timer
-	window    uint32 // what the relay takes of a response body without credit, in bytes
+	calling   *loop.Conn // the up channel until the relay has accepted it
+	window    uint32     // what the relay takes of a response body without credit, in bytes; 0 until its hello
 	isGone    bool
 	retiring  bool // we have said goaway
 	relayGoes bool // the relay has
 
 	// Any goroutine.
-	lived atomic.Bool // the relay has said hello
+	up atomic.Int64 // since when the lane is whole, in nanoseconds of the Unix epoch; 0: it has not been yet
 }

@@ -22,6 +22,7 @@ type stream struct {
 	send    lane.SendWindow
 	recv    lane.RecvWindow
 	held    int // request body given to a slow back end without credit for it yet, in bytes
+	infos   int // informational responses so far
 
 	isHead, idempotent, bodyless, chunked, upgrade bool
 	reqDone, pendingEnd, answered, retried         bool
