@@ -20,14 +20,18 @@ const (
 	ExitConfig  = 78 // the configuration has mistakes: EX_CONFIG of sysexits.h
 )
 
-// NotifyContext returns a context that ends with the first SIGINT or SIGTERM. The second ends the process at once.
-// The returned function gives the signals back.
-func NotifyContext(parent context.Context, log *slog.Logger) (context.Context, context.CancelFunc) {
+// NotifyContext returns a context that ends with the first SIGINT or SIGTERM. The second ends the process at once,
+// after it has called flush. The returned function gives the signals back.
+func NotifyContext(parent context.Context, log *slog.Logger, flush func() error) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2) // one each: signals beyond them mean nothing more
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	stopped := make(chan struct{})
-	go watch(signals, stopped, cancel, log, os.Exit) // ends with stopped, or with the process; nobody waits
+	exit := func(code int) {
+		_ = flush() // the process ends either way
+		os.Exit(code)
+	}
+	go watch(signals, stopped, cancel, log, exit) // ends with stopped, or with the process; nobody waits
 	return ctx, func() {
 		signal.Stop(signals)
 		close(stopped)

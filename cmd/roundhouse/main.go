@@ -108,11 +108,13 @@ func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
 	if err != nil {
 		return err
 	}
-	log := config.NewLogger(cmd.ErrOrStderr(), cfg.Log.Format, cfg.Log.MinLevel())
+	lines := config.NewLineWriter(cmd.ErrOrStderr())
+	defer lines.Close() // cannot fail
+	log := config.NewLogger(lines, cfg.Log.Format, cfg.Log.MinLevel())
 	for _, w := range warnings {
 		log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
 	}
-	ctx, stop := process.NotifyContext(cmd.Context(), log)
+	ctx, stop := process.NotifyContext(cmd.Context(), log, lines.Close)
 	defer stop()
 	if err := runServer(ctx, cfg, log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}

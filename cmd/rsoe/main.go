@@ -41,11 +41,13 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 	if file, ok := logTo.(io.Closer); ok && enabler.LogFile != "" {
 		defer file.Close() // every record was written when it was made
 	}
-	log := config.NewLogger(logTo, enabler.LogFormat, config.VerbosityLevel(enabler.Verbosity))
+	lines := config.NewLineWriter(logTo)
+	defer lines.Close() // cannot fail
+	log := config.NewLogger(lines, enabler.LogFormat, config.VerbosityLevel(enabler.Verbosity))
 	for _, w := range warnings {
 		log.Warn("command line", "file", w.File, "line", w.Line, "warning", w.Text)
 	}
-	return serve(enabler, log, errOut)
+	return serve(enabler, log, lines, errOut)
 }
 
 // report prints what a check has found: nil or an error of ParseEnabler.
@@ -62,8 +64,8 @@ func report(err error, out, errOut io.Writer) int {
 	return process.ExitUsage
 }
 
-func serve(enabler *config.Enabler, log *slog.Logger, errOut io.Writer) int {
-	ctx, stop := process.NotifyContext(context.Background(), log)
+func serve(enabler *config.Enabler, log *slog.Logger, lines *config.LineWriter, errOut io.Writer) int {
+	ctx, stop := process.NotifyContext(context.Background(), log, lines.Close)
 	defer stop()
 	if err := runEnabler(ctx, enabler, log); err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)

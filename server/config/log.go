@@ -41,6 +41,9 @@ func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 }
 
 func isTerminal(w io.Writer) bool {
+	if l, ok := w.(*LineWriter); ok {
+		w = l.to
+	}
 	file, ok := w.(*os.File)
 	if !ok {
 		return false
