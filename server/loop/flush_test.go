@@ -78,6 +78,7 @@ func TestWatermarks(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		g := newGroup(t, 1)
 		var sent, drains, highs int // owned by the loop
+		full := make(chan int)      // closed at the first high
 		produce := func(c *Conn) {
 			for sent < total && !c.High() {
 				if c.Pending() > high {
@@ -88,6 +89,9 @@ func TestWatermarks(t *testing.T) {
 				sent += n
 			}
 			if c.High() {
+				if highs == 0 {
+					close(full)
+				}
 				if highs++; c.Pending() <= high || c.Pending() > high+chunk+1<<14 {
 					t.Errorf("High at %d bytes", c.Pending())
 				}
@@ -117,8 +121,13 @@ func TestWatermarks(t *testing.T) {
 		}
 		var nc net.Conn = slow{tcp}
 		if secure {
-			nc = tls.Client(nc, clientTLS(tls.VersionTLS12))
+			client := tls.Client(nc, clientTLS(tls.VersionTLS12))
+			if err := client.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			nc = client
 		}
+		receive(t, "the high watermark", full)
 		got, err := io.ReadAll(nc)
 		nc.Close()
 		receive(t, "Closed", closed)
@@ -161,7 +170,7 @@ func TestWriteCallsNothing(t *testing.T) {
 		c.SetWatermarks(1000, 10)
 		s.busy = true
 		for range 64 {
-			c.Write(make([]byte, 10_000))
+			c.Write(make([]byte, flushAt))
 			c.SetBuffer(append(c.Buffer(), make([]byte, 10_000)...))
 			c.Writev(make([]byte, 10_000), make([]byte, 10))
 		}

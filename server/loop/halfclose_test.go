@@ -92,10 +92,19 @@ func TestEndedPeerGetsTheOutput(t *testing.T) {
 }
 
 func TestResetOfHalfClosed(t *testing.T) {
-	for _, output := range []int{0, 16 << 20} {
+	for _, v := range []struct {
+		output int
+		read   bool
+	}{{0, false}, {16 << 20, false}, {16 << 20, true}} {
 		g := newGroup(t, 1)
 		closed := make(chan error, 1)
-		_, nc := halfClosed(t, g, &funcSession{closed: func(_ *Conn, err error) { closed <- err }}, output)
+		c, nc := halfClosed(t, g, &funcSession{closed: func(_ *Conn, err error) { closed <- err }}, v.output)
+		if v.read {
+			if _, err := io.CopyN(io.Discard, nc, int64(v.output)); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, "the output", func() (gone bool) { onLoop(c.loop, func() { gone = c.Pending() == 0 }); return gone })
+		}
 		reset(t, nc)
 		if err := receive(t, "Closed", closed); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
 			t.Errorf("Closed got %v", err)

@@ -143,7 +143,7 @@ func TestResumeWithoutProgress(t *testing.T) {
 
 func TestDataErrorClosesAfterOutput(t *testing.T) {
 	g := newGroup(t, 1)
-	broken, closed := errors.New("broken"), make(chan error, 1)
+	broken, closed := errors.New("broken"), make(chan error, 2)
 	addr := listen(t, g, AcceptOptions{Open: func(*Conn) Session {
 		return &funcSession{
 			data:   func(c *Conn, in []byte) (int, error) { c.Write([]byte("sorry\n")); return 0, broken },
@@ -155,6 +155,15 @@ func TestDataErrorClosesAfterOutput(t *testing.T) {
 		t.Errorf("the output is lost: %q", got)
 	}
 	nc.Close()
+	if err := receive(t, "Closed", closed); err != broken {
+		t.Errorf("Closed got %v", err)
+	}
+	nc = dial(t, addr) // and when the peer goes on talking
+	for {
+		if _, err := nc.Write(make([]byte, 64<<10)); err != nil {
+			break
+		}
+	}
 	if err := receive(t, "Closed", closed); err != broken {
 		t.Errorf("Closed got %v", err)
 	}

@@ -133,7 +133,7 @@ func (l *Loop) selfTest() error {
 	}
 	early := false
 	for range 3 { // the byte is there already: three turns would show it
-		l.wait(func() { early = s.seen })
+		l.wait(func() { early = s.seen || s.c.Unread() > 0 })
 	}
 	if early {
 		return errors.New("loop: self-test: a paused connection was read; this gnet or kernel is not supported")

@@ -120,6 +120,12 @@ func TestHalfCloseOverTLS(t *testing.T) {
 
 // A peer that ends its side in the same packet as its last bytes: a session that pauses at them loses none.
 func TestEndWhilePausedOverTLS(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		endWhilePaused(t, version)
+	}
+}
+
+func endWhilePaused(t *testing.T, version uint16) {
 	g := newGroup(t, 1)
 	l := g.Loops()[0]
 	conns, closed := make(chan *Conn, 1), make(chan error, 1)
@@ -140,7 +146,7 @@ func TestEndWhilePausedOverTLS(t *testing.T) {
 		}
 	}})
 	inner := &corked{TCPConn: dial(t, addr)}
-	nc := tls.Client(inner, clientTLS(tls.VersionTLS13))
+	nc := tls.Client(inner, clientTLS(version))
 	if err := nc.Handshake(); err != nil {
 		t.Fatal(err)
 	}
