@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"roundhouse/codec/http1"
 )
 
 // accessLog writes lines that the loops hand over, in a goroutine: no loop waits for a disk. When it cannot keep up, lines are
@@ -76,11 +78,8 @@ func (x *exchange) log(f *failure) {
 	if x.s.relay.access.file == nil {
 		return
 	}
-	b := x.s.accesses
-	b = x.began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
-	b = append(append(b, ' '), x.client.ip...)
-	b = append(b, " \""...)
-	b = append(b, x.req.head[:min(x.req.path, len(x.req.head))]...)
+	b := x.s.beginLine(x.began, x.client)
+	b = appendQuoted(b, x.req.head[:min(x.req.path, len(x.req.head))])
 	b = append(b, "\" "...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, " in="...)
@@ -91,13 +90,54 @@ func (x *exchange) log(f *failure) {
 	b = strconv.AppendInt(b, took.Microseconds(), 10)
 	b = append(append(b, " farm="...), x.farm.ID...)
 	b = append(append(b, " server="...), x.server.ID...)
+	x.s.endLine(b, x.client, f)
+}
+
+// logRefused writes the line of a request that came to no back end, with the URL as it came; q is nil when it could not be read.
+func (s *shard) logRefused(c *client, q *http1.Request, status int, f *failure) {
+	if s.relay.access.file == nil {
+		return
+	}
+	b := s.beginLine(time.Now(), c)
+	if q != nil {
+		b = append(append(b, q.Method...), ' ')
+		b = appendQuoted(b, q.Path)
+	}
+	b = append(b, "\" "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, " in=0 out=0 us=0 farm=- server=-"...)
+	s.endLine(b, c, f)
+}
+
+func (s *shard) beginLine(at time.Time, c *client) []byte {
+	b := at.UTC().AppendFormat(s.accesses, "2006-01-02T15:04:05.000Z")
+	b = append(append(b, ' '), c.ip...)
+	return append(b, " \""...)
+}
+
+func (s *shard) endLine(b []byte, c *client, f *failure) {
 	b = append(b, " conn="...)
-	b = strconv.AppendUint(b, x.client.conn.ID(), 10)
+	b = strconv.AppendUint(b, c.conn.ID(), 10)
 	if f != nil {
 		b = append(append(b, " error="...), f.name...)
 	}
-	x.s.accesses = append(b, '\n')
-	x.s.maybeFlushAccesses()
+	s.accesses = append(b, '\n')
+	s.maybeFlushAccesses()
+}
+
+// appendQuoted appends what a client has sent so that it cannot end the quotes that it stands in. It holds no control character.
+func appendQuoted(dst, text []byte) []byte {
+	for _, c := range text {
+		switch c {
+		case '"':
+			dst = append(dst, `\x22`...)
+		case '\\':
+			dst = append(dst, `\x5C`...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // logBatch is how many bytes of lines are handed over at once, unless the flush timer comes first.

@@ -27,6 +27,7 @@ type client struct {
 	timer loop.Timer
 	// deadline is when the phase has lasted too long; the timer may fire sooner, and is then set again.
 	deadline time.Time
+	fires    time.Time // when the timer does, if it is armed
 	phase    phase
 	trusted  bool // the peer is a trusted proxy
 	requests uint32
@@ -53,7 +54,8 @@ func (c *client) enter(p phase, d time.Duration) {
 		return
 	}
 	c.deadline = time.Now().Add(d)
-	if !c.timer.Armed() || d < c.s.relay.cfg.Relay.IdleTimeout {
+	if !c.timer.Armed() || c.deadline.Before(c.fires) {
+		c.fires = c.deadline
 		c.timer.Arm(d)
 	}
 }
@@ -64,6 +66,7 @@ func (c *client) expired() {
 		return
 	}
 	if left := time.Until(c.deadline); left > 0 {
+		c.fires = c.deadline
 		c.timer.Arm(left)
 		return
 	}
@@ -119,6 +122,10 @@ func (c *client) readHead(in []byte) int {
 		return len(in)
 	}
 	if n == 0 {
+		if c.conn.InputEnded() { // the rest will never come
+			c.conn.Close()
+			return len(in)
+		}
 		if c.phase == phaseIdle {
 			c.enter(phaseHead, c.s.relay.cfg.Relay.HeaderTimeout)
 		}
@@ -164,12 +171,14 @@ func (c *client) reject(q *http1.Request, f *failure, text string) {
 	a := answer{status: f.status, minor: q.Minor, head: q.Head, accept: fieldValue(q.Fields, "accept")}
 	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
 	c.s.logFailure(c, f, string(q.Path), text)
+	c.s.logRefused(c, q, a.status, f)
 	c.send(f, a, text)
 }
 
-// refuse answers what cannot be read on with a failure, and closes.
+// refuse answers what cannot be read as a request with a failure, and closes.
 func (c *client) refuse(f *failure, status int, text string) {
 	c.s.logFailure(c, f, "", text)
+	c.s.logRefused(c, nil, status, f)
 	c.send(f, answer{status: status, minor: 1, close: true}, text)
 }
 

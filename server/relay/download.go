@@ -25,7 +25,7 @@ func (x *exchange) response(p lane.Packet) error {
 	}
 	q := &x.s.resp
 	n, err := q.Parse(p.Data, &x.s.relay.answers, x.req.isHead)
-	if err != nil || n != len(p.Data) {
+	if err != nil || n == 0 || n != len(p.Data) {
 		return fmt.Errorf("relay: a response head on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
 	}
 	switch {
@@ -38,12 +38,16 @@ func (x *exchange) response(p lane.Packet) error {
 	return x.final(q, last)
 }
 
-// informational passes a 1xx on to clients that can have asked for one.
+// informational passes a 1xx on to clients that can have asked for one. There is no credit for it, so a client that takes none
+// of its output does without.
 func (x *exchange) informational(q *http1.Response) {
-	if x.req.minor == 0 || q.Status == 100 && !x.req.expects {
+	conn := x.client.conn
+	if x.req.minor == 0 || q.Status == 100 && !x.req.expects || conn.High() {
 		return
 	}
-	conn := x.client.conn
+	if q.Status == 100 && x.client.phase == phaseAnswer && !x.req.done { // now it is the client's turn
+		x.rateBody()
+	}
 	conn.SetBuffer(http1.AppendResponse(conn.Buffer(), q, &http1.Answer{Minor: 1}))
 }
 
@@ -76,9 +80,7 @@ func (x *exchange) final(q *http1.Response, last bool) error {
 		x.resp.left = q.ContentLength
 	}
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &a))
-	if x.req.done {
-		c.enter(phaseStream, 0)
-	}
+	c.enter(phaseStream, 0) // also when the request still comes: the back end has decided not to wait for it
 	if last {
 		x.complete()
 	}

@@ -115,7 +115,7 @@ func (c *client) peers(q *http1.Request) {
 	body, err := json.Marshal(map[string]any{
 		"generation": r.began.UnixNano(), "peers": list, "lanes": lanes, "features": []string{},
 		"heartbeat_sec": r.cfg.Relay.Heartbeat.Seconds(),
-		"limits":        map[string]any{"head": r.answers.Head, "window": r.cfg.Relay.StreamWindow},
+		"limits":        map[string]any{"head": maxAnswerHead, "window": r.cfg.Relay.StreamWindow},
 	})
 	if err != nil {
 		panic("BUG: relay: " + err.Error())

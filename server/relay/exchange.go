@@ -75,6 +75,11 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 		Path: path, RemoteIP: c.ip, DefaultHost: f.ID, Proto: "http", Via: Via, Trusted: c.trusted,
 	})
 	x.req.path = len(q.Method) + 1 + len(path)
+	if len(x.req.head) > lane.MaxControl { // what is added may make a head too long that the limits let through
+		s.release(x)
+		c.reject(q, failHeadTooLarge, "The header section is too large to be sent on.")
+		return
+	}
 	if !x.open(to) {
 		s.release(x)
 		c.reject(q, failNoBackend, "The back-end server has too many requests.")
@@ -83,12 +88,12 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 	c.x = x
 	s.stats.inFlight.Add(1)
 	switch {
-	case q.Upgrade:
+	case q.Upgrade, q.Expect100: // it is the back end's turn
 		c.enter(phaseAnswer, s.relay.cfg.Relay.ResponseTimeout)
 	case x.req.bodyless:
 		x.requestSent()
 	default:
-		c.enter(phaseBody, s.relay.cfg.Relay.BodyGrace)
+		x.rateBody()
 	}
 }
 
@@ -139,6 +144,12 @@ func (x *exchange) cancel() {
 
 // leave parts the exchange from its client, which does not wait for it any more.
 func (x *exchange) leave() {
+	x.detach()
+	x.maybeRelease()
+}
+
+// detach is the first half of leave: what the exchange holds stays valid until the second.
+func (x *exchange) detach() {
 	x.dropHeld()
 	x.client.x = nil
 	x.client = nil
@@ -146,6 +157,10 @@ func (x *exchange) leave() {
 	if x.resp.upgraded {
 		x.s.stats.upgrades.Add(-1)
 	}
+}
+
+// maybeRelease gives back an exchange whose stream has ended, too.
+func (x *exchange) maybeRelease() {
 	if x.link == nil {
 		x.s.release(x)
 	}
@@ -153,10 +168,12 @@ func (x *exchange) leave() {
 
 // clientGone follows the end of the client's connection.
 func (x *exchange) clientGone() {
-	if !x.resp.upgraded {
+	if x.resp.upgraded {
+		x.log(nil)
+	} else {
 		x.s.stats.failures[failClientGone.index].Add(1)
+		x.log(failClientGone)
 	}
-	x.log(failClientGone)
 	x.cancel()
 	x.leave()
 }
@@ -182,10 +199,11 @@ func (x *exchange) fail(f *failure, text string) {
 	x.resp.status = f.status
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
-	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead}
+	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head)}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
-	x.leave()
+	x.detach()
 	c.send(f, a, text)
+	x.maybeRelease()
 }
 
 // lost follows the end of the stream without an answer: once, another server may be asked.

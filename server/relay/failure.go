@@ -120,6 +120,19 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	return dst
 }
 
+// acceptOf is the value of the first Accept field of a request head that is about to be sent; nil when there is none.
+func acceptOf(head []byte) []byte {
+	const name = "accept:"
+	for len(head) > 0 {
+		line, rest, _ := bytes.Cut(head, crlf)
+		if len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			return line[len(name):]
+		}
+		head = rest
+	}
+	return nil
+}
+
 // fieldValue is the value of the first field with the given name, in lower case; nil when there is none.
 func fieldValue(fields []http1.Field, name string) []byte {
 	for i := range fields {

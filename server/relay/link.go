@@ -28,7 +28,7 @@ type link struct {
 	opening loop.Timer  // until both halves have arrived and the enabler has said hello
 	remote  string
 
-	window   uint32 // what the enabler takes of a request body without credit, in bytes
+	window   uint32 // what the enabler takes of a request body without credit, in bytes; 0 until its hello
 	grant    int    // what we take of a response body without credit, in bytes
 	requests int64
 	up, down bool // which halves have come
@@ -55,8 +55,9 @@ func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool)
 		l.end.SetOut(conn)
 		l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
 			Version: lane.Version, Lane: uint16(key.number), Window: uint32(l.grant),
-			Heartbeat: uint32(s.relay.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: uint32(s.relay.answers.Head),
+			Heartbeat: uint32(s.relay.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
 		}))
+		l.maybeJoin()
 		return
 	}
 	l.down = true
@@ -130,15 +131,25 @@ func (l *link) hello(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if l.joined {
+	if l.window != 0 {
 		return fmt.Errorf("relay: a second hello: %w", codec.ErrMalformed)
 	}
+	l.window = h.Window // above 0, ParseHello sees to it
+	l.maybeJoin()
+	return nil
+}
+
+// maybeJoin lets the lane take requests when it is whole: both halves are there, and the enabler has said hello. The hello may
+// come before the up half does, which then has still to change loops.
+func (l *link) maybeJoin() {
+	if !l.end.Live() || l.window == 0 {
+		return
+	}
 	l.opening.Stop()
-	l.window, l.joined = h.Window, true
+	l.joined = true
 	l.s.roster.Join(l.server, l)
 	l.s.stats.lanes.Add(1)
 	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote)
-	return nil
 }
 
 func (l *link) status(b []byte) error {
@@ -159,7 +170,7 @@ func (l *link) Writable() {
 		if x.req.waiting && x.link == l {
 			x.req.waiting = false
 			if x.client != nil {
-				x.client.conn.Resume()
+				x.readOn()
 			}
 		}
 	}

@@ -42,6 +42,9 @@ type Relay struct {
 	held      atomic.Int64 // bytes of bodies held back for slow clients
 }
 
+// maxAnswerHead is the longest head of an answer that enablers are told to let through, in bytes.
+const maxAnswerHead = lane.MaxControl / 2
+
 type backendKey struct{ farm, id string }
 
 // New returns a relay door on the loops of g. The configuration must be valid; it is only read. machineBytes is the memory of
@@ -51,10 +54,11 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 		cfg: cfg, log: log, group: g, began: time.Now(), memory: cfg.Limits.MemoryLimit(machineBytes),
 		farms: map[string]*config.Farm{}, backends: map[backendKey]*config.Backend{},
 		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
-			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: cfg.Relay.TrailerBytes},
+			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
+		// The enabler has judged an answer, and written it anew: it may have grown by a few bytes and fields. A refusal here
+		// would cost the lane.
+		answers: http1.Limits{RequestLine: lane.MaxControl, Head: lane.MaxControl, Fields: 1000, Trailer: lane.MaxControl},
 	}
-	r.answers = r.limits
-	r.answers.Head = max(r.limits.Head, lane.MaxControl/2)
 	var farms []farm.FarmSpec
 	for i := range cfg.Relay.Farms {
 		f := &cfg.Relay.Farms[i]
@@ -145,9 +149,12 @@ func (r *Relay) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close gives back what the door holds besides connections, which are the group's.
+// Close gives back what the door holds besides connections, which are the group's. It is called when the group has stopped.
 func (r *Relay) Close() error {
 	r.closeListeners()
+	for _, s := range r.shards {
+		s.flushAccesses() // of requests that ended with the group
+	}
 	return r.access.close()
 }
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
@@ -26,12 +27,15 @@ func (x *exchange) takeBody(in []byte) int {
 		conn.Pause()
 		return 0
 	}
+	if !x.resp.upgraded && x.req.left < 0 {
+		return x.takeChunks(in)
+	}
 	in = in[:min(len(in), x.req.send.Left())]
 	switch {
 	case x.resp.upgraded:
 		x.upload(in, 0)
 		return len(in)
-	case x.req.left >= 0:
+	default:
 		in = in[:min(int64(len(in)), x.req.left)]
 		x.req.left -= int64(len(in))
 		if x.req.left > 0 {
@@ -41,12 +45,11 @@ func (x *exchange) takeBody(in []byte) int {
 		x.upload(in, lane.FlagLast)
 		x.requestSent()
 		return len(in)
-	default:
-		return x.takeChunks(in)
 	}
 }
 
-// takeChunks is takeBody for a chunked body.
+// takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer
+// section is taken whole or not at all.
 func (x *exchange) takeChunks(in []byte) int {
 	limits := &x.s.relay.limits
 	done := 0
@@ -61,6 +64,13 @@ func (x *exchange) takeChunks(in []byte) int {
 		done += n
 		switch kind {
 		case http1.ChunkData:
+			if more := len(data) - x.req.send.Left(); more > 0 {
+				x.req.chunks.Unread(more)
+				data, done = data[:len(data)-more], done-more
+			}
+			if len(data) == 0 {
+				return done
+			}
 			x.upload(data, 0)
 			if most := x.s.relay.cfg.Relay.MaxRequestBody; most > 0 && x.req.came > most {
 				x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
@@ -78,7 +88,7 @@ func (x *exchange) takeChunks(in []byte) int {
 // endChunks ends a chunked request body, with its trailer fields.
 func (x *exchange) endChunks() {
 	if fields := x.req.chunks.Trailer(); len(fields) > 0 {
-		x.s.path = http1.AppendTrailer(x.s.path[:0], fields)
+		x.s.path = http1.AppendTrailer(x.s.path[:0], fields) // at most lane.MaxControl: see New
 		x.link.end.Send(lane.OpTrailer, lane.FlagLast, x.id, x.s.path)
 	} else {
 		x.link.end.Send(lane.OpData, lane.FlagLast, x.id, nil)
@@ -89,6 +99,9 @@ func (x *exchange) endChunks() {
 func (x *exchange) upload(data []byte, flags lane.Flags) {
 	x.req.send.Spend(len(data))
 	x.req.came += int64(len(data))
+	if x.client.phase == phaseAnswer && !x.resp.started { // the client did not wait for 100 (Continue)
+		x.rateBody()
+	}
 	x.s.stats.bodyIn.Add(int64(len(data)))
 	x.link.end.SendData(flags, x.id, data)
 }
@@ -109,10 +122,13 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 		return
 	}
 	x.resp.status = status
+	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
 	x.cancel()
-	x.leave()
-	c.refuse(f, status, text)
+	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head)}
+	x.detach()
+	c.send(f, a, text)
+	x.maybeRelease()
 }
 
 // waitForLane has the exchange woken when the lane takes bodies again.
@@ -130,19 +146,34 @@ func (x *exchange) granted(n uint32) error {
 	}
 	if x.req.starved && x.client != nil {
 		x.req.starved = false
-		x.client.conn.Resume()
+		x.readOn()
 	}
 	return nil
 }
 
+// readOn reads from a client again that had to wait for credit or for the lane.
+func (x *exchange) readOn() {
+	if x.client.phase == phaseBody {
+		x.rateBody() // the time that it had to wait does not count
+	}
+	x.client.conn.Resume()
+}
+
+// rateBody begins to measure how fast the body comes.
+func (x *exchange) rateBody() {
+	x.req.rated = x.req.came
+	x.client.enter(phaseBody, x.s.relay.ratePeriod())
+}
+
+// ratePeriod is how long the rate of a body is measured.
+func (r *Relay) ratePeriod() time.Duration { return max(r.cfg.Relay.BodyGrace, time.Second) }
+
 // checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count.
 func (x *exchange) checkRate() {
-	cfg := &x.s.relay.cfg.Relay
-	came := x.req.came - x.req.rated
-	x.req.rated = x.req.came
-	if !x.client.conn.Paused() && float64(came) < float64(cfg.BodyMinRate)*cfg.BodyGrace.Seconds() {
+	least := float64(x.s.relay.cfg.Relay.BodyMinRate) * x.s.relay.ratePeriod().Seconds()
+	if !x.client.conn.Paused() && float64(x.req.came-x.req.rated) < least {
 		x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
 		return
 	}
-	x.client.enter(phaseBody, cfg.BodyGrace)
+	x.rateBody()
 }
