@@ -13,8 +13,8 @@ import (
 // Session is one connection's protocol state. All its methods run on the connection's loop, one at a time.
 type Session interface {
 	// Data handles the unread input and returns how many bytes of it are done. The slice is valid only during the call.
-	// What is left is offered again, with what follows it, when more arrives or after Resume. An error closes the connection
-	// after its output.
+	// What is left is offered again, with what follows it, when more arrives or after Resume or Again. An error closes the
+	// connection after its output, and is what Closed gets.
 	Data(c *Conn, in []byte) (done int, err error)
 	// Drained tells that the output fell below the low watermark after it had passed the high one.
 	Drained(c *Conn)
@@ -207,123 +207,4 @@ func (c *Conn) setMask() {
 	if err := unix.EpollCtl(c.loop.epfd, unix.EPOLL_CTL_MOD, c.fd, &ev); err != nil {
 		c.fail(err)
 	}
-}
-
-// Close ends the connection after its output is flushed: our side is ended, the peer's is read and thrown away for a bounded
-// time so that it sees our last bytes, then the socket is closed. Closed follows, with nil.
-func (c *Conn) Close() {
-	if c.state == connOpening {
-		c.fail(nil)
-		return
-	}
-	if c.state != connOpen {
-		return
-	}
-	c.state = connFlushing
-	c.releaseIn()
-	c.queueOut()
-}
-
-// Abort closes at once. Output is dropped and the peer sees a reset, so that it cannot take what it has for the whole.
-// Closed follows, with err, or ErrAborted when err is nil.
-func (c *Conn) Abort(err error) {
-	if c.state >= connDead {
-		return
-	}
-	if err == nil {
-		err = ErrAborted
-	}
-	c.resetOnClose()
-	c.fail(err)
-}
-
-// resetOnClose makes the peer see a reset: what it has got is not the whole.
-func (c *Conn) resetOnClose() {
-	if c.fd >= 0 {
-		// A Unix socket knows no linger; it is closed all the same.
-		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
-	}
-}
-
-// fail marks the connection as broken; it is closed at the end of the callback. An earlier error stands when err is nil.
-func (c *Conn) fail(err error) {
-	if c.state >= connDead {
-		return
-	}
-	c.state = connDead
-	if err != nil {
-		c.err = err
-	}
-	c.loop.dead = append(c.loop.dead, c)
-	if c.loop.depth == 0 { // outside any callback: a turn works the list off
-		c.loop.askTurn()
-	}
-}
-
-// bury closes a dead connection's descriptor.
-func (c *Conn) bury() {
-	switch {
-	case c.state == connClosed:
-	case c.gc != nil:
-		_ = c.loop.el.Close(c.gc) // comes back as onClose; an error names a descriptor that is gone already
-	default:
-		c.finish(c.err)
-	}
-}
-
-// finish is the end: everything is given back and the session hears of it.
-func (c *Conn) finish(err error) {
-	if c.state == connClosed {
-		return
-	}
-	c.unwatch()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	delete(c.loop.conns, c.id)
-	c.sayFarewell(err)
-}
-
-// sayFarewell is the part of finish that touches nothing of the loop's.
-func (c *Conn) sayFarewell(err error) {
-	c.state = connClosed
-	if c.gc == nil && c.fd >= 0 {
-		unix.Close(c.fd)
-	}
-	c.gc, c.fd = nil, -1
-	c.releaseIn()
-	c.releaseOut()
-	c.loop.group.stats.open.Add(-1)
-	if c.acceptor != nil {
-		c.acceptor.open.Add(-1)
-	}
-	if c.open != nil { // never came to its loop
-		c.callOpen(orAborted(err))
-	}
-	if c.session != nil {
-		c.callClosed(err)
-	}
-	c.session, c.flusher, c.tls = nil, nil, nil
-}
-
-func orAborted(err error) error {
-	if err == nil {
-		return ErrAborted
-	}
-	return err
-}
-
-func (c *Conn) releaseIn() {
-	if c.in != nil {
-		bytebufferpool.Put(c.in)
-		c.in, c.taken = nil, 0
-	}
-}
-
-func (c *Conn) releaseOut() {
-	if c.out != nil {
-		bytebufferpool.Put(c.out)
-		c.out = nil
-	}
-	c.sent = 0
 }

@@ -64,7 +64,7 @@ func (c *Conn) takeDuplicate(from, to *Loop) {
 			return
 		}
 		c.enrol(nc)
-	}, func() { unix.Close(fd); c.lost(errStopping) })
+	}, func() { c.fd = fd; c.lost(errStopping) }) // which closes it
 }
 
 // openedOrphan is opened for a connection that gnet does not read.

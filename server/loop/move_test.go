@@ -170,6 +170,25 @@ func TestMoveOfClosing(t *testing.T) {
 	}
 }
 
+// A connection that moves while the group stops is lost, and a peer that has not got all of its output is told so.
+func TestMoveWhileStopping(t *testing.T) {
+	g := newGroup(t, 2)
+	closed := make(chan error, 1)
+	c, nc := pair(t, g.Loops()[0], "tcp", &funcSession{closed: func(_ *Conn, err error) { closed <- err }})
+	onLoop(g.Loops()[0], func() {
+		g.stopping.Store(true)
+		c.Write([]byte("unsent"))
+		c.Move(g.Loops()[1], func(*Conn) { t.Error("arrived") })
+	})
+	if err := receive(t, "Closed", closed); err != errStopping {
+		t.Errorf("Closed got %v", err)
+	}
+	if got, err := io.ReadAll(nc); !errors.Is(err, unix.ECONNRESET) || len(got) > 0 {
+		t.Errorf("the peer got %q and %v", got, err)
+	}
+	g.stopping.Store(false)
+}
+
 func TestAdoptFD(t *testing.T) {
 	g := newGroup(t, 1)
 	for range 20 {
