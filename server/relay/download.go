@@ -46,7 +46,7 @@ func (x *exchange) informational(q *http1.Response) {
 		return
 	}
 	if q.Status == 100 && x.client.phase == phaseAnswer && !x.req.done { // now it is the client's turn
-		x.rateBody()
+		x.client.rateBody()
 	}
 	conn.SetBuffer(http1.AppendResponse(conn.Buffer(), q, &http1.Answer{Minor: 1}))
 }

@@ -93,7 +93,7 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 	case x.req.bodyless:
 		x.requestSent()
 	default:
-		x.rateBody()
+		c.rateBody()
 	}
 }
 
@@ -144,12 +144,6 @@ func (x *exchange) cancel() {
 
 // leave parts the exchange from its client, which does not wait for it any more.
 func (x *exchange) leave() {
-	x.detach()
-	x.maybeRelease()
-}
-
-// detach is the first half of leave: what the exchange holds stays valid until the second.
-func (x *exchange) detach() {
 	x.dropHeld()
 	x.client.x = nil
 	x.client = nil
@@ -157,10 +151,6 @@ func (x *exchange) detach() {
 	if x.resp.upgraded {
 		x.s.stats.upgrades.Add(-1)
 	}
-}
-
-// maybeRelease gives back an exchange whose stream has ended, too.
-func (x *exchange) maybeRelease() {
 	if x.link == nil {
 		x.s.release(x)
 	}
@@ -201,9 +191,8 @@ func (x *exchange) fail(f *failure, text string) {
 	x.log(f)
 	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head)}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
-	x.detach()
+	x.leave()
 	c.send(f, a, text)
-	x.maybeRelease()
 }
 
 // lost follows the end of the stream without an answer: once, another server may be asked.

@@ -120,13 +120,13 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	return dst
 }
 
-// acceptOf is the value of the first Accept field of a request head that is about to be sent; nil when there is none.
+// acceptOf copies the value of the first Accept field of a request head as it was sent; nil when there is none.
 func acceptOf(head []byte) []byte {
 	const name = "accept:"
 	for len(head) > 0 {
 		line, rest, _ := bytes.Cut(head, crlf)
 		if len(line) >= len(name) && bytes.EqualFold(line[:len(name)], []byte(name)) {
-			return line[len(name):]
+			return bytes.Clone(line[len(name):])
 		}
 		head = rest
 	}

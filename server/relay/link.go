@@ -170,7 +170,7 @@ func (l *link) Writable() {
 		if x.req.waiting && x.link == l {
 			x.req.waiting = false
 			if x.client != nil {
-				x.readOn()
+				x.client.readOn()
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func (x *exchange) upload(data []byte, flags lane.Flags) {
 	x.req.send.Spend(len(data))
 	x.req.came += int64(len(data))
 	if x.client.phase == phaseAnswer && !x.resp.started { // the client did not wait for 100 (Continue)
-		x.rateBody()
+		x.client.rateBody()
 	}
 	x.s.stats.bodyIn.Add(int64(len(data)))
 	x.link.end.SendData(flags, x.id, data)
@@ -126,9 +126,8 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 	x.log(f)
 	x.cancel()
 	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head)}
-	x.detach()
+	x.leave()
 	c.send(f, a, text)
-	x.maybeRelease()
 }
 
 // waitForLane has the exchange woken when the lane takes bodies again.
@@ -146,23 +145,23 @@ func (x *exchange) granted(n uint32) error {
 	}
 	if x.req.starved && x.client != nil {
 		x.req.starved = false
-		x.readOn()
+		x.client.readOn()
 	}
 	return nil
 }
 
-// readOn reads from a client again that had to wait for credit or for the lane.
-func (x *exchange) readOn() {
-	if x.client.phase == phaseBody {
-		x.rateBody() // the time that it had to wait does not count
+// readOn reads again after the body had to wait for credit or for the lane.
+func (c *client) readOn() {
+	if c.phase == phaseBody {
+		c.rateBody() // the time that it had to wait does not count
 	}
-	x.client.conn.Resume()
+	c.conn.Resume()
 }
 
 // rateBody begins to measure how fast the body comes.
-func (x *exchange) rateBody() {
-	x.req.rated = x.req.came
-	x.client.enter(phaseBody, x.s.relay.ratePeriod())
+func (c *client) rateBody() {
+	c.x.req.rated = c.x.req.came
+	c.enter(phaseBody, c.s.relay.ratePeriod())
 }
 
 // ratePeriod is how long the rate of a body is measured.
@@ -175,5 +174,5 @@ func (x *exchange) checkRate() {
 		x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
 		return
 	}
-	x.rateBody()
+	x.client.rateBody()
 }
