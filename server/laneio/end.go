@@ -247,6 +247,7 @@ func (e *End) receive(in []byte) (done int, err error) {
 				e.out.Close()
 			}
 			e.in.Close()
+			e.end(nil) // nothing more comes, whatever the connections still do
 			return done, nil
 		default:
 			if n == 0 {
