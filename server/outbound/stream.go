@@ -19,6 +19,7 @@ type stream struct {
 
 	head    []byte // the request head, kept until the answer begins in case it has to be sent again
 	pending []byte // body that came before there was a connection; at most the window
+	trailer []byte // last chunk and trailer fields that came before there was a connection
 	send    lane.SendWindow
 	recv    lane.RecvWindow
 	held    int // request body given to a slow back end without credit for it yet, in bytes
@@ -132,8 +133,8 @@ func (s *stream) trailers(p lane.Packet) error {
 		return fmt.Errorf("outbound: a trailer without a chunked body on stream %d: %w", s.id, codec.ErrMalformed)
 	}
 	s.reqDone = true
-	if s.b == nil { // rare: the fields are dropped, the body is whole
-		s.pendingEnd = true
+	if s.b == nil {
+		s.pendingEnd, s.trailer = true, bytes.Clone(p.Data)
 		return nil
 	}
 	s.b.conn.Write(p.Data)
@@ -168,7 +169,10 @@ func (s *stream) write(data []byte) {
 
 // writeEnd ends the request body.
 func (s *stream) writeEnd() {
-	if s.chunked {
+	switch {
+	case len(s.trailer) > 0:
+		s.b.conn.Write(s.trailer)
+	case s.chunked:
 		s.b.conn.Write([]byte("0\r\n\r\n"))
 	}
 	if s.upgrade && s.b.upgraded { // the client has ended its side
