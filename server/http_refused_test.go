@@ -198,7 +198,7 @@ func TestHTTPRefused(t *testing.T) {
 func sendSplit(r *relayUnderTest, in string) []*rawClient {
 	r.t.Helper()
 	var all []*rawClient
-	for i := range in {
+	for i := range len(in) {
 		c := r.client()
 		c.send(in[:i])
 		all = append(all, c)
