@@ -161,14 +161,12 @@ func (e *End) resetBuf() {
 	e.buf = e.buf[:0]
 }
 
-// flush puts the packets of the turn into the output as one chunk.
+// flush sends the packets of the turn as one chunk, without a copy as far as the socket takes them.
 func (e *End) flush(c *loop.Conn) {
 	if len(e.buf) == 0 {
 		return
 	}
-	c.Write(appendChunkHead(e.scratch[:0], len(e.buf)))
-	c.Write(e.buf)
-	c.Write(crlf)
+	c.Writev(appendChunkHead(e.scratch[:0], len(e.buf)), e.buf, crlf)
 	e.resetBuf()
 }
 
