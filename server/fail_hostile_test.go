@@ -113,7 +113,9 @@ func packet(op lane.Op, flags lane.Flags, stream uint32, data string) []byte {
 }
 
 func misbehaviours() []misbehaviour {
-	raw := func(s string) func(*rawLane, uint32) { return func(l *rawLane, _ uint32) { _, _ = io.WriteString(l.down, s) } }
+	raw := func(s string) func(*rawLane, uint32) {
+		return func(l *rawLane, _ uint32) { _, _ = io.WriteString(l.down, s) }
+	}
 	chunk := func(b []byte) func(*rawLane, uint32) { return func(l *rawLane, _ uint32) { l.send(b) } }
 	on := func(op lane.Op, flags lane.Flags, data string) func(*rawLane, uint32) {
 		return func(l *rawLane, stream uint32) { l.send(packet(op, flags, stream, data)) }
