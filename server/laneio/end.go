@@ -166,8 +166,12 @@ func (e *End) flush(c *loop.Conn) {
 	if len(e.buf) == 0 {
 		return
 	}
+	wasFull := len(e.buf) > high
 	c.Writev(appendChunkHead(e.scratch[:0], len(e.buf)), e.buf, crlf)
 	e.resetBuf()
+	if wasFull && !e.closing && !c.High() { // the socket took it: the output was never high, and Drained does not follow
+		e.handler.Writable()
+	}
 }
 
 // Close ends the lane in good order: what was sent leaves first. Gone follows, with nil.
