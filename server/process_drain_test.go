@@ -1,0 +1,183 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startGate starts a back end that answers when the gate is opened; came tells how many requests wait or have waited.
+func startGate(t testing.TB) (addr string, came *atomic.Int64, open func()) {
+	t.Helper()
+	gate := make(chan struct{})
+	came = new(atomic.Int64)
+	addr = startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+		came.Add(1)
+		if q.URL.Path == "/slow" {
+			<-gate
+		}
+		fmt.Fprint(w, "done")
+	})
+	opened := false
+	open = func() {
+		if !opened {
+			opened = true
+			close(gate)
+		}
+	}
+	t.Cleanup(open)
+	return addr, came, open
+}
+
+// TestDrain sends SIGTERM to a relay server with 500 requests in flight: all are answered, and it ends well.
+func TestDrain(t *testing.T) {
+	const n = 500
+	r := startRelayChild(t, "127.0.0.1:0", "")
+	backend, came, open := startGate(t)
+	e := startEnablerChild(t, r.addr, "s1", backend)
+	r.up(2)
+	kept, err := net.Dial("tcp", r.addr) // a connection that waits for its next request
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	write(t, kept, "GET /cli/iarelayserver/f/ HTTP/1.1\r\nHost: a\r\n\r\n")
+	in := bufio.NewReader(kept)
+	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != 200 || resp.Close {
+		t.Fatal(resp, err)
+	}
+	_, _ = in.Discard(len("done"))
+	outcomes := make(chan outcome, n)
+	for range n {
+		go func() { outcomes <- ask("GET", r.url("/slow"), "") }() // ends with its request
+	}
+	eventually(t, "all are at the back end", func() bool { return came.Load() == n+1 })
+
+	began := time.Now()
+	r.signal(syscall.SIGTERM)
+	eventually(t, "not ready", func() bool { return ask("GET", "http://"+r.admin+"/readyz", "").status == 503 })
+	readyz := time.Since(began)
+	eventually(t, "no listener", func() bool {
+		c, err := net.Dial("tcp", r.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	if _, err := in.ReadByte(); err == nil {
+		t.Error("a kept connection got an answer without a request")
+	}
+	pause(300 * time.Millisecond) // the requests are long: the relay waits for them
+	open()
+	answered := 0
+	for range n {
+		if o := <-outcomes; o.status == 200 && o.body == "done" && o.err == nil {
+			answered++
+		} else {
+			t.Errorf("lost: %v", o)
+		}
+	}
+	code := r.exit()
+	t.Logf("%d sent, %d answered, %d lost; readyz failed %v after the signal; exit code %d", n, answered, n-answered, readyz.Round(time.Millisecond), code)
+	if code != 0 || readyz > 500*time.Millisecond {
+		t.Errorf("exit code %d, readyz after %v", code, readyz)
+	}
+	eventually(t, "the lanes are down", func() bool { return len(e.records("lane down; opening it again")) >= 2 })
+	e.signal(os.Interrupt)
+	if code := e.exit(); code != 0 {
+		t.Errorf("the enabler's exit code is %d", code)
+	}
+}
+
+// TestDrainIsCut has requests in flight that never end: the time to drain ends them, or a second signal does.
+func TestDrainIsCut(t *testing.T) {
+	for _, row := range []struct {
+		timeout string
+		again   bool
+		code    int
+	}{{"300ms", false, 1}, {"1h", true, 3}} {
+		path := relayFile(t, "127.0.0.1:0", "")
+		c := start(t, binary(t, "roundhouse"), "serve", "-c", path, "--set", "drain_timeout="+row.timeout)
+		r := &relayChild{c, c.listens("relay"), c.listens("admin")}
+		backend, came, _ := startGate(t)
+		startEnablerChild(t, r.addr, "s1", backend)
+		r.up(2)
+		answer := begin("GET", r.url("/slow"), "")
+		eventually(t, "it is at the back end", func() bool { return came.Load() == 1 })
+		began := time.Now()
+		r.signal(syscall.SIGTERM)
+		if row.again {
+			eventually(t, "it drains", func() bool { return len(r.records("draining")) == 1 })
+			r.signal(syscall.SIGTERM)
+		}
+		if code := r.exit(); code != row.code {
+			t.Errorf("%s: exit code %d, want %d", row.timeout, code, row.code)
+		}
+		if o := <-answer; o.status == 200 {
+			t.Errorf("%s: %v", row.timeout, o)
+		}
+		if took := time.Since(began); took > time.Second+slack {
+			t.Errorf("%s: it took %v", row.timeout, took)
+		}
+	}
+}
+
+// TestDrainEnabler ends one of two enablers of a farm while requests keep coming: none is lost.
+func TestDrainEnabler(t *testing.T) {
+	const clients = 8
+	r := startRelayChild(t, "127.0.0.1:0", "")
+	var at [2]atomic.Int64
+	serve := func(i int) string {
+		return startBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+			at[i].Add(1)
+			pause(5 * time.Millisecond)
+			fmt.Fprint(w, "done")
+		})
+	}
+	first := startEnablerChild(t, r.addr, "s1", serve(0))
+	startEnablerChild(t, r.addr, "s2", serve(1))
+	r.up(4)
+	stop := make(chan struct{})
+	lost := make(chan int, clients)
+	var sent atomic.Int64
+	for i := range clients {
+		go func() { // ends with stop
+			n := 0
+			for {
+				select {
+				case <-stop:
+					lost <- n
+					return
+				default:
+				}
+				sent.Add(1)
+				if o := ask([]string{"GET", "POST"}[i%2], r.url("/"), "body"[:4*(i%2)]); o.status != 200 || o.body != "done" || o.err != nil {
+					t.Errorf("lost: %v", o)
+					n++
+				}
+			}
+		}()
+	}
+	eventually(t, "both serve", func() bool { return at[0].Load() > 50 && at[1].Load() > 50 })
+	first.signal(syscall.SIGTERM)
+	if code := first.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	here, there := at[0].Load(), at[1].Load()
+	eventually(t, "the other one serves on", func() bool { return at[1].Load() > there+50 })
+	close(stop)
+	all := 0
+	for range clients {
+		all += <-lost
+	}
+	t.Logf("%d sent, %d answered, %d lost", sent.Load(), sent.Load()-int64(all), all)
+	if at[0].Load() != here {
+		t.Error("the enabler that had gone got requests")
+	}
+}
