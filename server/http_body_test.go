@@ -77,8 +77,8 @@ func TestHTTPSmallChunks(t *testing.T) {
 			_, _ = io.WriteString(c, chunksOf(body, len(body)%13+1)+"0\r\nA: b\r\n\r\n")
 		}
 	})
-	for size := 1; size <= 9; size++ {
-		body := strings.Repeat("0123456789abcdefghi", 40000)[:600_000+size]
+	for _, size := range []int{1, 2, 3, 5, 8} {
+		body := strings.Repeat("0123456789abcdefghi", 40000)[:300_000+size]
 		c := r.client()
 		go func() { // ends when it is written, or with the connection
 			_, _ = io.WriteString(c, wire("POST $F/ HTTP/1.1|Host: h|Transfer-Encoding: chunked||")+chunksOf(body, size)+"0\r\n\r\n")

@@ -195,11 +195,13 @@ func (x *exchange) fail(f *failure, text string) {
 	c.send(f, a, text)
 }
 
-// lost follows the end of the stream without an answer: once, another server may be asked.
+// lost follows the end of the stream without an answer: once, another server may be asked, unless the back end has answered,
+// however badly.
 func (x *exchange) lost(f *failure, text string, unseen bool) {
 	from := x.server
 	x.streamEnded()
-	if x.client != nil && !x.resp.started && !x.retried && x.req.bodyless && !x.req.wantsUpgrade && (x.req.idempotent || unseen) {
+	again := unseen || x.req.idempotent && (f == failChannelLost || f == failBackendReset)
+	if again && x.client != nil && !x.resp.started && !x.retried && x.req.bodyless && !x.req.wantsUpgrade {
 		if server, to, ok := x.s.roster.Pick(x.farm, from); ok {
 			x.retried, x.server = true, server
 			if x.open(to) {
