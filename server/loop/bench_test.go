@@ -188,9 +188,9 @@ func BenchmarkInput(b *testing.B) {
 			b.SetBytes(int64(len(in)))
 			b.ReportAllocs()
 			for b.Loop() {
-				l.depth++
+				l.turn.enter()
 				c.received(in)
-				l.leave()
+				l.turn.leave()
 			}
 		})
 	}

@@ -56,10 +56,7 @@ func (c *Conn) fail(err error) {
 	if err != nil {
 		c.err = err
 	}
-	c.loop.dead = append(c.loop.dead, c)
-	if c.loop.depth == 0 { // outside any callback: a turn works the list off
-		c.loop.askTurn()
-	}
+	c.loop.turn.addDead(c)
 }
 
 // bury closes a dead connection's descriptor.
@@ -78,7 +75,7 @@ func (c *Conn) finish(err error) {
 	if c.state == connClosed {
 		return
 	}
-	c.unwatch()
+	c.loop.room.forget(c)
 	if c.timer != nil {
 		c.timer.Stop()
 	}

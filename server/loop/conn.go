@@ -187,7 +187,7 @@ func (c *Conn) Again() {
 func (c *Conn) queueAgain() {
 	if !c.queuedAgain && c.state == connOpen {
 		c.queuedAgain = true
-		c.loop.again = append(c.loop.again, c)
+		c.loop.turn.again = append(c.loop.turn.again, c)
 	}
 }
 

@@ -96,7 +96,7 @@ func (c *Conn) keepRest(parts [][]byte, n, queued int) {
 		n -= gone
 		out.B = append(out.B, p[gone:]...)
 	}
-	c.block()
+	c.loop.room.block(c)
 	c.mark()
 }
 
@@ -158,28 +158,11 @@ func (c *Conn) queueOut() {
 		return
 	}
 	c.queuedOut = true
-	l := c.loop
 	if c.batched && c.state == connOpen {
-		l.batch = append(l.batch, c)
-		l.askTurn()
-		return
+		c.loop.turn.addBatch(c)
+	} else {
+		c.loop.turn.addDirty(c)
 	}
-	l.dirty = append(l.dirty, c)
-	if l.depth == 0 {
-		l.askTurn()
-	}
-}
-
-// flushBatch flushes the batched connections, at the end of a turn.
-func (l *Loop) flushBatch() {
-	for i := 0; i < len(l.batch); i++ {
-		if c := l.batch[i]; c != nil {
-			l.batch[i] = nil
-			c.queuedOut = false
-			c.flush()
-		}
-	}
-	l.batch = l.batch[:0]
 }
 
 // flush writes as much as the socket takes, and tells the session what comes of it. It is not called inside a callback of c.
@@ -234,6 +217,20 @@ func (c *Conn) send() {
 	case c.sent == len(c.out.B):
 		c.releaseOut()
 	default:
-		c.block()
+		c.loop.room.block(c)
+	}
+}
+
+// writable follows a report of the room.
+func (c *Conn) writable(events uint32) {
+	orphan := c.gc == nil
+	if orphan && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		c.orphanHangUp(events&unix.EPOLLERR != 0)
+		return
+	}
+	c.loop.room.unblock(c)
+	c.flush()
+	if orphan && !c.isBlocked && c.state < connDead {
+		c.loop.room.arm(c, 0) // its one shot is spent: watch for errors again
 	}
 }

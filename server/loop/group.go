@@ -90,7 +90,7 @@ func New(o Options) (*Group, error) {
 	if err := g.discover(o.Loops); err != nil {
 		err = errors.Join(err, client.Stop())
 		for _, l := range g.loops {
-			l.closeFiles()
+			l.room.close()
 		}
 		return nil, err
 	}
@@ -160,16 +160,12 @@ func (g *Group) Stop(ctx context.Context) error {
 		}
 	})
 	g.waitEmpty(ctx)
-	g.Each(func(l *Loop) {
-		for _, c := range l.conns {
-			c.cut()
-		}
-	})
+	g.Each((*Loop).cut)
 	if g.ticker != nil {
 		g.ticker.stop()
 	}
 	for _, l := range g.loops {
-		l.closeMailbox()
+		l.mail.close()
 	}
 	err := g.client.Stop()
 	g.endLoops()
@@ -194,7 +190,7 @@ func (g *Group) endLoops() {
 		}
 	}
 	for _, l := range g.loops {
-		l.closeFiles()
+		l.room.close()
 	}
 }
 

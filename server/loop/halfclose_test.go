@@ -109,7 +109,7 @@ func TestResetOfHalfClosed(t *testing.T) {
 		if err := receive(t, "Closed", closed); !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
 			t.Errorf("Closed got %v", err)
 		}
-		waitFor(t, "the ticker to have nothing to do", func() bool { return g.Loops()[0].watching.Load() == 0 })
+		waitFor(t, "the ticker to have nothing to do", func() bool { return g.Loops()[0].room.watching.Load() == 0 })
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Conn) orphanHangUp(broken bool) {
 		c.fail(unix.ECONNRESET)
 		return
 	}
-	c.unwatch()
+	c.loop.room.forget(c)
 	unix.Close(c.fd)
 	c.fd = -1
 	c.releaseOut()

@@ -18,9 +18,9 @@ func (*handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		e.came = true
 		gc.SetContext(e.c)
 		l := e.c.loop
-		l.depth++
+		l.turn.enter()
 		e.c.opened(gc)
-		l.leave()
+		l.turn.leave()
 	}
 	return nil, gnet.None
 }
@@ -30,10 +30,10 @@ func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
 	b, _ := gc.Next(-1) // cannot fail: -1 takes what there is
 	if c, ok := gc.Context().(*Conn); ok {
 		l := c.loop // a Move in leave changes the connection's
-		l.depth++
+		l.turn.enter()
 		l.bytesIn.Add(int64(len(b)))
 		c.received(b)
-		l.leave()
+		l.turn.leave()
 	}
 	return gnet.None
 }
@@ -42,9 +42,9 @@ func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
 func (*handler) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if c, ok := gc.Context().(*Conn); ok && c.gc == gc {
 		l := c.loop
-		l.depth++
+		l.turn.enter()
 		c.ended(err)
-		l.leave()
+		l.turn.leave()
 	}
 	return gnet.None
 }
@@ -241,7 +241,7 @@ func (c *Conn) endInput() bool {
 
 // gone forgets a descriptor that gnet is about to close.
 func (c *Conn) gone() {
-	c.unwatch()
+	c.loop.room.forget(c)
 	c.gc, c.fd = nil, -1
 }
 
@@ -254,12 +254,12 @@ func (c *Conn) orphan() bool {
 		return false
 	}
 	wasBlocked := c.isBlocked
-	c.unwatch()
+	c.loop.room.forget(c)
 	c.gc, c.fd = nil, fd
 	if wasBlocked {
-		c.block()
+		c.loop.room.block(c)
 	} else {
-		c.arm(0)
+		c.loop.room.arm(c, 0)
 	}
 	c.queueOut()
 	return true

@@ -60,9 +60,9 @@ func TestInputIsStitched(t *testing.T) {
 		}
 		stream[len(stream)-1] = '\n'
 		callback := func(f func()) {
-			l.depth++
+			l.turn.enter()
 			f()
-			l.leave()
+			l.turn.leave()
 		}
 		for rest := stream; len(rest) > 0; {
 			n := min(len(rest), 1+rng.IntN(1<<rng.IntN(12)))
@@ -115,9 +115,9 @@ func TestAgainInData(t *testing.T) {
 			ask(c)
 			return 1, nil
 		}}}
-		l.depth++
+		l.turn.enter()
 		c.received([]byte("abc"))
-		l.leave()
+		l.turn.leave()
 		if string(got) != "abc" {
 			t.Errorf("%s: got %q", name, got)
 		}
@@ -133,9 +133,9 @@ func TestResumeWithoutProgress(t *testing.T) {
 		c.Resume()
 		return 0, nil
 	}}}
-	l.depth++
+	l.turn.enter()
 	c.received([]byte("abc"))
-	l.leave()
+	l.turn.leave()
 	if calls != 1 {
 		t.Errorf("%d calls", calls)
 	}

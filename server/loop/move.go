@@ -20,7 +20,7 @@ func (c *Conn) Move(to *Loop, then func(*Conn)) {
 		return nil
 	}
 	c.staysPaused, c.paused = c.paused, true // nothing more is offered here; epoll need not know
-	c.loop.moving = append(c.loop.moving, c)
+	c.loop.turn.moving = append(c.loop.turn.moving, c)
 }
 
 // leaveLoop carries out a Move.
@@ -33,8 +33,9 @@ func (c *Conn) leaveLoop() {
 	case to == from:
 		c.start()
 	case c.gc == nil: // the peer has ended its side: only we know the descriptor
-		from.forget(c)
-		c.unwatch()
+		from.turn.forget(c)
+		delete(from.conns, c.id)
+		from.room.forget(c)
 		c.state, c.loop = connOpening, to
 		if !to.Post(c.openedOrphan) {
 			c.lost(errStopping)
@@ -53,7 +54,8 @@ func (c *Conn) takeDuplicate(from, to *Loop) {
 		return
 	}
 	gc := c.gc
-	from.forget(c)
+	from.turn.forget(c)
+	delete(from.conns, c.id)
 	c.gone()
 	_ = from.el.Close(gc) // its descriptor goes, the duplicate stays; onClose finds that the connection is not gc's any more
 	c.state, c.loop = connOpening, to
@@ -71,31 +73,9 @@ func (c *Conn) takeDuplicate(from, to *Loop) {
 func (c *Conn) openedOrphan() {
 	c.loop.conns[c.id] = c
 	if c.fd >= 0 {
-		c.arm(0)
+		c.loop.room.arm(c, 0)
 	}
 	if c.state == connOpening {
 		c.start()
-	}
-}
-
-// forget takes a connection that leaves off the loop's lists: another loop owns it from now on.
-func (l *Loop) forget(c *Conn) {
-	delete(l.conns, c.id)
-	if c.queuedOut {
-		drop(l.dirty, c)
-		drop(l.batch, c)
-	}
-	if c.queuedAgain {
-		drop(l.again, c)
-	}
-	c.queuedOut, c.queuedAgain = false, false
-}
-
-// drop replaces c in list by nil.
-func drop(list []*Conn, c *Conn) {
-	for i := range list {
-		if list[i] == c {
-			list[i] = nil
-		}
 	}
 }

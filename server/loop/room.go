@@ -1,88 +1,107 @@
 package loop
 
 import (
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// block waits for room in the send buffer.
-func (c *Conn) block() {
-	if !c.isBlocked && c.state < connDead {
-		c.isBlocked = true
-		c.loop.waiting.Add(1)
-		c.arm(unix.EPOLLOUT)
+// room finds the connections of a loop that have room in their send buffers again. It has an epoll descriptor of its own: the
+// event masks in gnet's belong to Pause and Resume.
+type room struct {
+	// Owned by the loop.
+	epfd  int
+	conns map[uint64]*Conn // in epfd: blocked, or orphans; by id
+
+	// Any goroutine; written by the loop, read by the ticker.
+	waiting  atomic.Int32 // connections that are blocked
+	watching atomic.Int32 // len(conns)
+}
+
+func (r *room) open() (err error) {
+	r.conns = map[uint64]*Conn{}
+	if r.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return fmt.Errorf("loop: epoll_create1: %w", err)
+	}
+	return nil
+}
+
+func (r *room) close() {
+	if r.epfd > 0 {
+		unix.Close(r.epfd)
 	}
 }
 
-// arm asks for one report of events, and of errors and hang-ups, which are always reported.
-func (c *Conn) arm(events uint32) {
+// block makes c wait for room.
+func (r *room) block(c *Conn) {
+	if !c.isBlocked && c.state < connDead {
+		c.isBlocked = true
+		r.waiting.Add(1)
+		r.arm(c, unix.EPOLLOUT)
+	}
+}
+
+// arm asks for one report of events at c, and of errors and hang-ups, which are always reported.
+func (r *room) arm(c *Conn, events uint32) {
 	ev := unix.EpollEvent{Events: events | unix.EPOLLONESHOT, Fd: int32(uint32(c.id)), Pad: int32(c.id >> 32)}
 	op := unix.EPOLL_CTL_ADD
 	if c.watched {
 		op = unix.EPOLL_CTL_MOD
 	}
-	if err := unix.EpollCtl(c.loop.watch, op, c.fd, &ev); err != nil {
+	if err := unix.EpollCtl(r.epfd, op, c.fd, &ev); err != nil {
 		c.fail(err)
 		return
 	}
 	c.watched = true
-	c.loop.blocked[c.id] = c
-	c.loop.watching.Store(int32(len(c.loop.blocked)))
+	r.conns[c.id] = c
+	r.watching.Store(int32(len(r.conns)))
 	c.loop.group.ticker.wakeBy(time.Since(epoch) + roomTick)
 }
 
-// unwatch forgets the connection's descriptor, before that is closed or changed.
-func (c *Conn) unwatch() {
-	c.unblock()
+// forget ends the watch of c's descriptor, before that is closed or changed.
+func (r *room) forget(c *Conn) {
+	r.unblock(c)
 	if c.watched {
 		// The descriptor may be broken; what counts is that it is not in the set.
-		_ = unix.EpollCtl(c.loop.watch, unix.EPOLL_CTL_DEL, c.fd, nil)
+		_ = unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, c.fd, nil)
 		c.watched = false
 	}
 }
 
-func (c *Conn) unblock() {
+// unblock ends the wait for room; the descriptor stays in the set, with nothing to report.
+func (r *room) unblock(c *Conn) {
 	if c.isBlocked {
 		c.isBlocked = false
-		c.loop.waiting.Add(-1)
+		r.waiting.Add(-1)
 	}
 	if c.watched {
-		delete(c.loop.blocked, c.id)
-		c.loop.watching.Store(int32(len(c.loop.blocked)))
+		delete(r.conns, c.id)
+		r.watching.Store(int32(len(r.conns)))
 	}
 }
 
-// pollBlocked flushes the blocked connections that have room again. The ticker calls for it every millisecond while there are
-// any, and a busy loop looks by itself.
-func (l *Loop) pollBlocked() {
+// poll flushes the connections that have room again. The ticker calls for it every millisecond while there are any that wait,
+// and a busy loop looks by itself.
+func (r *room) poll() {
+	if len(r.conns) == 0 {
+		return
+	}
 	var events [64]unix.EpollEvent
 	for {
-		n, err := unix.EpollWait(l.watch, events[:], 0)
+		n, err := unix.EpollWait(r.epfd, events[:], 0)
 		if n <= 0 || err != nil { // EINTR: the next tick looks again
 			return
 		}
 		for _, ev := range events[:n] {
 			id := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
-			if c := l.blocked[id]; c != nil {
+			if c := r.conns[id]; c != nil {
 				c.writable(ev.Events)
 			}
 		}
 		if n < len(events) {
 			return
 		}
-	}
-}
-
-func (c *Conn) writable(events uint32) {
-	orphan := c.gc == nil
-	if orphan && events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		c.orphanHangUp(events&unix.EPOLLERR != 0)
-		return
-	}
-	c.unblock()
-	c.flush()
-	if orphan && !c.isBlocked && c.state < connDead {
-		c.arm(0) // its one shot is spent: watch for errors again
 	}
 }

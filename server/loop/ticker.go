@@ -80,10 +80,10 @@ func (t *ticker) plan() time.Duration {
 func (t *ticker) due(now time.Duration) time.Duration {
 	at := now + time.Hour
 	for _, l := range t.loops {
-		if l.waiting.Load() > 0 {
+		if l.room.waiting.Load() > 0 {
 			at = min(at, now+roomTick)
 		}
-		if l.watching.Load() > 0 {
+		if l.room.watching.Load() > 0 {
 			at = min(at, now+orphanTick)
 		}
 		if next := l.nextTick.Load(); next < never {
@@ -97,7 +97,7 @@ func (t *ticker) due(now time.Duration) time.Duration {
 func (t *ticker) ring() {
 	now := ticksNow()
 	for _, l := range t.loops {
-		if l.watching.Load() == 0 && l.nextTick.Load() > now {
+		if l.room.watching.Load() == 0 && l.nextTick.Load() > now {
 			continue
 		}
 		if !l.ticked.Swap(true) {
@@ -114,13 +114,11 @@ type tickBell Loop
 func (b *tickBell) Run(context.Context) error {
 	l := (*Loop)(b)
 	l.ticked.Store(false)
-	l.depth++
+	l.turn.enter()
 	if now := ticksNow(); l.nextTick.Load() <= now {
 		l.advance(now)
 	}
-	if len(l.blocked) > 0 {
-		l.pollBlocked()
-	}
-	l.leave()
+	l.room.poll()
+	l.turn.leave()
 	return nil
 }

@@ -10,9 +10,7 @@ import (
 
 // bareLoop is a loop without gnet, for what needs no sockets.
 func bareLoop() *Loop {
-	l := &Loop{group: &Group{}, conns: map[uint64]*Conn{}, blocked: map[uint64]*Conn{}}
-	l.nextTick.Store(never)
-	return l
+	return newLoop(&Group{}, 0, nil)
 }
 
 func TestManyTimers(t *testing.T) {

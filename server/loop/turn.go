@@ -1,0 +1,140 @@
+package loop
+
+import "context"
+
+// turn is what callbacks leave to be done: when the outermost of them returns, or at the end of the turn. It is owned by its
+// loop, and holds no more than a loop has connections.
+type turn struct {
+	loop  *Loop
+	depth int  // callbacks on the stack; lists are worked off when it falls to 0
+	calls uint // callbacks since start, to look for room now and then
+	asked bool // the end of the turn is asked for
+
+	dirty  []*Conn // wrote in this callback
+	batch  []*Conn // wrote, with SetBatch, since the last end of a turn
+	again  []*Conn // resumed with input left
+	dead   []*Conn // to be closed
+	moving []*Conn // go to another loop
+}
+
+// enter begins a callback.
+func (t *turn) enter() { t.depth++ }
+
+// leave ends a callback. When it is the outermost one, all that the callback set in motion is worked off: input of resumed
+// connections, output, closes.
+func (t *turn) leave() {
+	if t.depth--; t.depth > 0 {
+		return
+	}
+	t.depth++ // what follows may run callbacks of its own
+	if t.calls++; t.calls%8 == 0 {
+		t.loop.room.poll()
+	}
+	for len(t.again)+len(t.dirty)+len(t.dead)+len(t.moving) > 0 {
+		for len(t.moving) > 0 {
+			pop(&t.moving).leaveLoop()
+		}
+		for len(t.again) > 0 {
+			if c := pop(&t.again); c != nil {
+				c.queuedAgain = false
+				c.feed(nil)
+				c.maybeEndHungUp()
+			}
+		}
+		for len(t.dirty) > 0 {
+			if c := pop(&t.dirty); c != nil {
+				c.queuedOut = false
+				c.flush()
+			}
+		}
+		for len(t.dead) > 0 {
+			pop(&t.dead).bury()
+		}
+	}
+	t.depth--
+}
+
+// addDirty has c flushed at the end of the callback.
+func (t *turn) addDirty(c *Conn) {
+	t.dirty = append(t.dirty, c)
+	t.maybeAsk()
+}
+
+// addDead has c closed at the end of the callback.
+func (t *turn) addDead(c *Conn) {
+	t.dead = append(t.dead, c)
+	t.maybeAsk()
+}
+
+// maybeAsk sees to it that the lists are worked off when no callback is on the stack: the end of the turn does it.
+func (t *turn) maybeAsk() {
+	if t.depth == 0 {
+		t.ask()
+	}
+}
+
+// addBatch has c flushed at the end of the turn.
+func (t *turn) addBatch(c *Conn) {
+	t.batch = append(t.batch, c)
+	t.ask()
+}
+
+// ask asks for the end of the turn, once.
+func (t *turn) ask() {
+	if t.asked {
+		return
+	}
+	if t.loop.el.Execute(context.Background(), t) != nil {
+		return // the group is stopping, and flushes each connection as it closes it
+	}
+	t.asked = true
+}
+
+// Run is the end of the turn. gnet runs it after the events of the round that follows the one that asked for it.
+func (t *turn) Run(context.Context) error {
+	t.asked = false
+	t.enter()
+	t.flushBatch()
+	t.leave()
+	return nil
+}
+
+func (t *turn) flushBatch() {
+	for i := 0; i < len(t.batch); i++ {
+		if c := t.batch[i]; c != nil {
+			t.batch[i] = nil
+			c.queuedOut = false
+			c.flush()
+		}
+	}
+	t.batch = t.batch[:0]
+}
+
+// forget takes a connection that leaves the loop off the lists.
+func (t *turn) forget(c *Conn) {
+	if c.queuedOut {
+		drop(t.dirty, c)
+		drop(t.batch, c)
+	}
+	if c.queuedAgain {
+		drop(t.again, c)
+	}
+	c.queuedOut, c.queuedAgain = false, false
+}
+
+func pop(list *[]*Conn) *Conn {
+	n := len(*list) - 1
+	c := (*list)[n]
+	(*list)[n] = nil
+	*list = (*list)[:n]
+	return c
+}
+
+// drop replaces c in list by nil.
+func drop(list []*Conn, c *Conn) {
+	for i := range list {
+		if list[i] == c {
+			list[i] = nil
+		}
+	}
+}
