@@ -172,6 +172,7 @@ func TestHTTPEarlyAnswer(t *testing.T) {
 // TestHTTPLongAnswer has an answer outlast what the request's body was allowed to take, in every case in which the answer begins
 // before the request has ended.
 func TestHTTPLongAnswer(t *testing.T) {
+	t.Parallel()
 	const period = time.Second // the shortest that a rate is measured in
 	r := startScript(t, func(cfg *config.Config) {
 		cfg.Relay.BodyGrace, cfg.Relay.ResponseTimeout = 0, period

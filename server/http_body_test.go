@@ -35,6 +35,7 @@ func hashing(w http.ResponseWriter, q *http.Request) {
 
 // TestHTTPBodies sends and gets bodies of many sizes, with a length and chunked.
 func TestHTTPBodies(t *testing.T) {
+	t.Parallel()
 	r := startRelay(t, nil)
 	startEnabler(t, r, "s1", startBackend(t, hashing))
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
@@ -67,6 +68,7 @@ func TestHTTPBodies(t *testing.T) {
 // TestHTTPSmallChunks sends a body in chunks of every small size, beyond the window of the stream and while the back end does not
 // read: the sizes stand everywhere in relation to the credit. The answer comes back the same way.
 func TestHTTPSmallChunks(t *testing.T) {
+	t.Parallel()
 	r := startScript(t, nil, func(c *rawConn) {
 		for {
 			_, body, err := c.message()
@@ -77,7 +79,7 @@ func TestHTTPSmallChunks(t *testing.T) {
 			_, _ = io.WriteString(c, chunksOf(body, len(body)%13+1)+"0\r\nA: b\r\n\r\n")
 		}
 	})
-	for _, size := range []int{1, 2, 3, 5, 8} {
+	for _, size := range []int{1, 3, 8} {
 		body := strings.Repeat("0123456789abcdefghi", 40000)[:300_000+size]
 		c := r.client()
 		go func() { // ends when it is written, or with the connection

@@ -54,6 +54,7 @@ func TestHTTPKeepAlive(t *testing.T) {
 
 // TestHTTPHalfClosed ends the client's side after the request: the answer comes all the same, and then the end.
 func TestHTTPHalfClosed(t *testing.T) {
+	t.Parallel()
 	const size = 32 << 20
 	r := startRelay(t, nil)
 	startEnabler(t, r, "s1", startBackend(t, hashing))
@@ -158,6 +159,7 @@ func TestHTTPTimeouts(t *testing.T) {
 
 // TestHTTPIdleAfterLongAnswer checks that the time for an answer, when it is longer, does not extend the time between requests.
 func TestHTTPIdleAfterLongAnswer(t *testing.T) {
+	t.Parallel()
 	r := startScript(t, func(cfg *config.Config) {
 		cfg.Relay.IdleTimeout, cfg.Relay.ResponseTimeout = 200*time.Millisecond, time.Hour
 	}, func(c *rawConn) {
@@ -235,6 +237,7 @@ func TestHTTPLargeHead(t *testing.T) {
 
 // TestHTTPMemory refuses new requests while the bodies held for slow clients are too much, and takes them again after.
 func TestHTTPMemory(t *testing.T) {
+	t.Parallel()
 	r := startRelay(t, func(cfg *config.Config) { cfg.Limits.MemoryBytes = 1 })
 	startEnabler(t, r, "s1", startBackend(t, hashing))
 	slow := r.client()

@@ -149,6 +149,7 @@ func TestHTTPRoutes(t *testing.T) {
 
 // TestHTTPAccessLog checks the line of each kind of request.
 func TestHTTPAccessLog(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "access")
 	r := startScript(t, func(cfg *config.Config) { cfg.Relay.AccessLog = file }, func(c *rawConn) {
 		for {

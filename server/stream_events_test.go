@@ -206,6 +206,7 @@ func TestStreamRefused(t *testing.T) {
 
 // TestStreamOutlivesTimeouts keeps a connection open for longer than every time that is configured.
 func TestStreamOutlivesTimeouts(t *testing.T) {
+	t.Parallel()
 	const limit = 100 * time.Millisecond
 	r := startSockets(t, func(cfg *config.Config) {
 		cfg.Relay.HeaderTimeout, cfg.Relay.IdleTimeout, cfg.Relay.ResponseTimeout, cfg.Relay.BodyGrace = limit, limit, limit, limit
