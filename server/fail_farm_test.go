@@ -21,7 +21,7 @@ type counted struct {
 func startCounted(t testing.TB, name, addr string) *counted {
 	t.Helper()
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = freeAddr(t)
 	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {

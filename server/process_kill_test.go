@@ -157,7 +157,7 @@ func TestKillBackend(t *testing.T) {
 }
 
 func TestKillRelay(t *testing.T) {
-	r := startRelayChild(t, "127.0.0.1:0", "")
+	r := startRelayChild(t, freeAddr(t), "")
 	_, backend := startBackendChild(t, "")
 	e := startEnablerChild(t, r.addr, "s1", backend)
 	r.up(2)

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,6 +145,21 @@ func (c *child) up(n int) {
 	eventually(c.t, fmt.Sprintf("%d lanes up", n), func() bool { return len(c.records("lane up")) >= n })
 }
 
+// freeAddr is an address for something that is to come back there. Its port is none that the system gives to others.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20_000+rand.IntN(12_000)))
+		if err != nil {
+			continue // taken
+		}
+		defer ln.Close()
+		return ln.Addr().String()
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // relayChild is a relay server in a process of its own.
 type relayChild struct {
 	*child
@@ -186,11 +203,11 @@ func connString(t testing.TB, addr string) string {
 	return fmt.Sprintf("host=%s;port=%d", host, port)
 }
 
-// startBackendChild starts a back end in a process of its own, at addr or, when that is empty, at a free port.
+// startBackendChild starts a back end in a process of its own, at addr or, when that is empty, somewhere.
 func startBackendChild(t testing.TB, addr string) (*child, string) {
 	t.Helper()
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = freeAddr(t)
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), backendEnv+"="+addr)
