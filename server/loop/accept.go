@@ -106,25 +106,24 @@ func (a *Acceptor) take(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	c := g.Next().newConn(nc)
-	c.acceptor = a
-	c.open = func(c *Conn, err error) Session {
+	on := newArrival(g.Next(), nc, func(c *Conn, err error) Session {
 		if err != nil {
 			return nil
 		}
 		return a.opts.Open(c)
-	}
+	})
+	on.c.acceptor = a
 	// Ends when gnet has the connection, at the latest after the time limit of the handshake; Stop waits for it.
 	g.background(func() {
 		if a.opts.TLS != nil {
-			if err := c.handshake(g.dialing, nc, a.opts.TLS, false); err != nil {
+			if err := on.handshake(g.dialing, nc, a.opts.TLS, false); err != nil {
 				nc.Close()
-				c.lost(err)
+				on.lost(err)
 				return
 			}
 		}
-		c.enrol(nc)
-	}, func() { nc.Close(); c.lost(errStopping) })
+		on.enrol(nc)
+	}, func() { nc.Close(); on.lost(errStopping) })
 }
 
 var errStopping = errors.New("loop: the group is stopping")

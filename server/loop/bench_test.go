@@ -181,15 +181,15 @@ func BenchmarkInput(b *testing.B) {
 	for name, rest := range map[string]int{"whole": 0, "rest": 10} {
 		b.Run(name, func(b *testing.B) {
 			l := bareLoop()
-			c := &Conn{id: 1, loop: l, fd: -1, state: connOpen, session: &funcSession{data: func(_ *Conn, in []byte) (int, error) {
+			c := bareConn(l, &funcSession{data: func(_ *Conn, in []byte) (int, error) {
 				return max(0, len(in)-rest), nil
-			}}}
+			}})
 			in := make([]byte, 16<<10)
 			b.SetBytes(int64(len(in)))
 			b.ReportAllocs()
 			for b.Loop() {
 				l.turn.enter()
-				c.received(in)
+				c.in.received(in)
 				l.turn.leave()
 			}
 		})

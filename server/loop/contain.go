@@ -5,65 +5,51 @@ import (
 	"runtime/debug"
 )
 
-// The calls into a session. A panic in one closes its connection and ends nothing else.
-
-func (c *Conn) callData(b []byte) (n int, ok bool) {
-	defer c.contain()
-	c.inData, c.wantsAgain, c.mayAgain = true, false, false
-	n, err := c.session.Data(c, b)
-	c.inData = false
-	if uint(n) > uint(len(b)) {
-		panic("BUG: Data took more than there was")
-	}
-	if err != nil {
-		c.err = err
-		c.Close()
-		return 0, false
-	}
-	if n < len(b) && (c.wantsAgain || c.mayAgain && n > 0) {
-		c.queueAgain()
-	}
-	return n, c.state == connOpen
+// guarded is a session whose panics close its connection and end nothing else. All calls into a session but
+// Data (in input.data) are made here.
+type guarded struct {
+	own     Session // nil before there is one and after its Closed
+	flusher Flusher // own, when it is one
 }
 
-func (c *Conn) callBeforeFlush() {
-	defer c.contain()
-	c.flusher.BeforeFlush(c)
+// set replaces the session.
+func (g *guarded) set(s Session) {
+	g.own = s
+	g.flusher, _ = s.(Flusher)
 }
 
-func (c *Conn) callDrained() {
-	defer c.contain()
-	c.session.Drained(c)
+// open calls the function that an arrival brings.
+func (*guarded) open(c *Conn, f func(*Conn, error) Session, err error) Session {
+	defer contain(c)
+	return f(c, err)
 }
 
-func (c *Conn) callInputClosed() bool {
-	ic, ok := c.session.(InputCloser)
+func (g *guarded) beforeFlush(c *Conn) {
+	defer contain(c)
+	g.flusher.BeforeFlush(c)
+}
+
+func (g *guarded) drained(c *Conn) {
+	defer contain(c)
+	g.own.Drained(c)
+}
+
+func (g *guarded) inputClosed(c *Conn) bool {
+	ic, ok := g.own.(InputCloser)
 	if !ok {
 		return false
 	}
-	defer c.contain()
+	defer contain(c)
 	return ic.InputClosed(c)
 }
 
-func (c *Conn) callOpenSession(open func(*Conn, error) Session) Session {
-	defer c.contain()
-	return open(c, nil)
+func (g *guarded) closed(c *Conn, err error) {
+	defer contain(c)
+	g.own.Closed(c, err)
 }
 
-func (c *Conn) callOpen(err error) {
-	defer c.contain()
-	open := c.open
-	c.open = nil
-	open(c, err)
-}
-
-func (c *Conn) callClosed(err error) {
-	defer c.contain()
-	c.session.Closed(c, err)
-}
-
-// contain is deferred around every call into a session.
-func (c *Conn) contain() {
+// contain is deferred around every call of foreign code for c.
+func contain(c *Conn) {
 	r := recover()
 	if r == nil {
 		return

@@ -99,7 +99,7 @@ func lives(t *testing.T, g *Group) {
 		}
 		c, nc := pausedPair(t, a, "unix", newSession())
 		nc.Close()
-		waitFor(t, "the hang-up", func() (hung bool) { onLoop(a, func() { hung = c.hungUp }); return hung })
+		waitFor(t, "the hang-up", func() (hung bool) { onLoop(a, func() { hung = c.peer.hungUp }); return hung })
 		onLoop(a, c.Close)
 		receive(t, "the end", closed)
 	}

@@ -1,157 +1,142 @@
 package loop
 
 import (
-	"errors"
-	"io"
-
-	"github.com/panjf2000/gnet/v2"
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 )
 
-// handler is what gnet calls.
-type handler struct{ gnet.BuiltinEventEngine }
+// input is what a connection has read and its session has not taken yet, and whether it reads at all. What is kept is what the
+// session left of one read, and that read: a session that leaves more and more has to pause, or to close.
+type input struct {
+	c     *Conn
+	buf   *bytebufferpool.ByteBuffer // what the session left; nil when nothing
+	taken int                        // bytes at the front of buf that the session has taken; 0 <= taken <= len(buf)
 
-// OnOpen runs on the loop that a connection was enrolled into.
-func (*handler) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
-	if e, ok := gc.Context().(*enrolment); ok {
-		e.came = true
-		gc.SetContext(e.c)
-		l := e.c.loop
-		l.turn.enter()
-		e.c.opened(gc)
-		l.turn.leave()
-	}
-	return nil, gnet.None
+	paused     bool
+	queued     bool // is in its turn's list again
+	inData     bool
+	wantsAgain bool // asked for during Data
+	mayAgain   bool // asked for during Data, if that makes progress
 }
 
-// OnTraffic has new input in gnet's buffer. All of it is taken every time: gnet would keep the rest without a limit.
-func (*handler) OnTraffic(gc gnet.Conn) gnet.Action {
-	b, _ := gc.Next(-1) // cannot fail: -1 takes what there is
-	if c, ok := gc.Context().(*Conn); ok {
-		l := c.loop // a Move in leave changes the connection's
-		l.turn.enter()
-		l.bytesIn.Add(int64(len(b)))
-		c.received(b)
-		l.turn.leave()
+// Unread is the input that the session left, in bytes.
+func (c *Conn) Unread() int {
+	if c.in.buf == nil {
+		return 0
 	}
-	return gnet.None
+	return len(c.in.buf.B) - c.in.taken
 }
 
-// OnClose is called for whatever reason gnet stops reading a connection; the descriptor is still open.
-func (*handler) OnClose(gc gnet.Conn, err error) gnet.Action {
-	if c, ok := gc.Context().(*Conn); ok && c.gc == gc {
-		l := c.loop
-		l.turn.enter()
-		c.ended(err)
-		l.turn.leave()
+// Pause stops reading. At most one read's worth that is on its way may still be kept; Data is not called.
+func (c *Conn) Pause() {
+	if !c.in.paused {
+		c.in.paused = true
+		c.in.setMask()
 	}
-	return gnet.None
 }
 
-// opened ties the connection to gnet's, and asks for its session.
-func (c *Conn) opened(gc gnet.Conn) {
-	if c.state == connClosed { // before it came here
-		_ = c.loop.el.Close(gc) // onClose finds that c is not gc's
-		return
+// Resume starts reading again and offers what was left unread, at the end of the current callback. In Data, on a connection
+// that is not paused, it does so only when Data made progress.
+func (c *Conn) Resume() {
+	switch {
+	case c.in.paused:
+		c.in.paused = false
+		c.in.setMask()
+		c.Again()
+	case c.in.inData:
+		c.in.mayAgain = true
+	default:
+		c.Again()
 	}
-	c.gc, c.fd = gc, gc.Fd()
-	c.loop.conns[c.id] = c
-	if c.state != connOpening { // it is on the list of the dead
-		return
-	}
-	if c.paused {
-		c.setMask()
-	}
-	if c.session == nil {
-		c.loop.group.stats.opened.Add(1)
-	}
-	c.start()
 }
 
-// start makes the connection serve: it is on its loop.
-func (c *Conn) start() {
-	c.state = connOpen
-	if open := c.open; open != nil {
-		c.open = nil
-		s := c.callOpenSession(open)
-		if s == nil && c.session == nil {
-			c.fail(nil)
-			return
-		}
-		if s != nil {
-			c.SetSession(s)
-		}
+// Again offers the unread input to the session once more, at the end of the current callback.
+func (c *Conn) Again() {
+	switch {
+	case c.in.inData: // what is unread is known when Data returns
+		c.in.wantsAgain = true
+	case c.Unread() > 0 || c.tls != nil || c.peer.hungUp:
+		c.in.queue()
 	}
-	c.queueOut()
-	c.Again()
+}
+
+// Paused tells whether reading is stopped.
+func (c *Conn) Paused() bool { return c.in.paused }
+
+// setMask has gnet read the connection, or not.
+func (in *input) setMask() {
+	if err := in.c.sock.setMask(in.c.loop.epfd, in.paused); err != nil {
+		in.c.fail(err)
+	}
+}
+
+// queue has what is unread offered at the end of the callback.
+func (in *input) queue() {
+	if !in.queued && in.c.state == connOpen {
+		in.queued = true
+		in.c.loop.turn.addAgain(in.c)
+	}
 }
 
 // received takes b, which is valid until it returns.
-func (c *Conn) received(b []byte) {
-	switch c.state {
-	case connOpen:
-	case connLingering:
-		if c.thrown += len(b); c.thrown > lingerBytes {
-			c.fail(nil)
-		}
-		return
-	default:
-		return
-	}
-	if c.tls != nil {
+func (in *input) received(b []byte) {
+	c := in.c
+	switch {
+	case c.tls == nil && c.state == connOpen:
+		in.offer(b)
+	case c.state == connOpen:
 		c.tls.incoming(b)
-		b = nil
+		c.tls.pump(c)
+	case c.state == connLingering:
+		c.ending.throwAway(len(b))
 	}
-	c.feed(b)
 }
 
-// feed offers what is unread, and b after it, to the session.
-func (c *Conn) feed(b []byte) {
-	if c.tls != nil {
-		c.tls.pump(c)
+// resume offers what is unread.
+func (in *input) resume() {
+	if in.c.tls != nil {
+		in.c.tls.pump(in.c)
 		return
 	}
-	c.offer(b)
+	in.offer(nil)
 }
 
 // offer gives the session what was left unread and then b. Left-over bytes are joined with as little of b as completes them,
 // so that the bulk of b is never copied.
-func (c *Conn) offer(b []byte) {
+func (in *input) offer(b []byte) {
+	c := in.c
 	if c.state != connOpen {
 		return
 	}
-	if c.paused {
-		c.keep(b)
+	if in.paused {
+		in.keep(b)
 		return
 	}
 	if c.Unread() > 0 {
-		if b = c.offerJoined(b); b == nil {
+		b = in.offerJoined(b)
+		if in.paused || c.state != connOpen {
+			in.keep(b)
 			return
 		}
 	}
-	if len(b) == 0 || c.state != connOpen {
+	if len(b) == 0 {
 		return
 	}
-	if c.paused {
-		c.keep(b)
-		return
-	}
-	if n, ok := c.callData(b); ok && n < len(b) {
-		c.keep(b[n:])
+	if n, ok := in.data(b); ok && n < len(b) {
+		in.keep(b[n:])
 	}
 }
 
 // offerJoined works off the left-over bytes. It returns what is then unread of b, or nil when all of b is kept or gone.
-func (c *Conn) offerJoined(b []byte) []byte {
+func (in *input) offerJoined(b []byte) []byte {
 	const first = 512 // bytes: completes most left-overs, which are parts of a line or of a frame's header
 	for take := min(first, len(b)); ; take = min(2*take, len(b)) {
-		c.compactIn()
-		left, from := c.in, c.taken
-		c.in, c.taken = nil, 0
+		in.compact()
+		left, from := in.buf, in.taken
+		in.buf, in.taken = nil, 0
 		old := len(left.B)
 		left.B = append(left.B, b[:take]...)
-		n, ok := c.callData(left.B[from:])
+		n, ok := in.data(left.B[from:])
 		if !ok {
 			bytebufferpool.Put(left)
 			return nil
@@ -161,106 +146,83 @@ func (c *Conn) offerJoined(b []byte) []byte {
 			if take < len(b) {
 				return b[from+n-old:]
 			}
-			c.keep(b[from+n-old:]) // the session has seen it
+			in.keep(b[from+n-old:]) // the session has seen it
 			return nil
 		}
 		left.B = left.B[:old]
-		c.in, c.taken = left, from+n
-		if take == len(b) || c.paused || n > 0 {
-			c.keep(b)
+		in.buf, in.taken = left, from+n
+		if take == len(b) || in.paused || n > 0 {
+			in.keep(b)
 			if n > 0 && take < len(b) {
-				c.Again() // the session has not seen all of it
+				in.c.Again() // the session has not seen all of it
 			}
 			return nil
 		}
 	}
 }
 
-// compactIn moves the unread input to the front when that is worth the copy.
-func (c *Conn) compactIn() {
-	if c.taken > len(c.in.B)/2 {
-		n := copy(c.in.B, c.in.B[c.taken:])
-		c.in.B, c.taken = c.in.B[:n], 0
+// data has the session handle b. It returns how much of it is done; ok is false when nothing of the rest is to be kept. It does not
+// go through guarded: one more call is a tenth of BenchmarkInput.
+func (in *input) data(b []byte) (n int, ok bool) {
+	c := in.c
+	defer contain(c)
+	in.inData, in.wantsAgain, in.mayAgain = true, false, false
+	n, err := c.session.own.Data(c, b)
+	in.inData = false
+	if uint(n) > uint(len(b)) {
+		panic("BUG: Data took more than there was")
+	}
+	if err != nil {
+		c.err = err
+		c.Close()
+		return 0, false
+	}
+	if n < len(b) && (in.wantsAgain || in.mayAgain && n > 0) {
+		in.queue()
+	}
+	return n, c.state == connOpen
+}
+
+// compact moves the unread input to the front when that is worth the copy.
+func (in *input) compact() {
+	if in.taken > len(in.buf.B)/2 {
+		n := copy(in.buf.B, in.buf.B[in.taken:])
+		in.buf.B, in.taken = in.buf.B[:n], 0
 	}
 }
 
 // keep stores input that the session has not taken.
-func (c *Conn) keep(b []byte) {
-	if len(b) == 0 || c.state != connOpen {
+func (in *input) keep(b []byte) {
+	if len(b) == 0 || in.c.state != connOpen {
 		return
 	}
-	if c.in == nil {
-		c.in = bytebufferpool.Get()
+	if in.buf == nil {
+		in.buf = bytebufferpool.Get()
 	}
-	c.in.B = append(c.in.B, b...)
+	in.buf.B = append(in.buf.B, b...)
 }
 
-// ended follows gnet's last word about the connection. The descriptor is closed when it returns, unless it is duplicated here.
-func (c *Conn) ended(err error) {
-	eof := errors.Is(err, io.EOF)
-	switch {
-	case c.state == connDead, c.state == connLingering:
-		err = c.err
-	case eof && c.paused: // it is not read, so this was a hang-up
-		if err = c.hangUp(); err == nil {
+// readRest keeps what the socket holds.
+func (in *input) readRest() {
+	c := in.c
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(c.sock.fd, buf)
+		switch {
+		case n > 0 && c.tls != nil:
+			c.tls.mem.kept = append(c.tls.mem.kept, buf[:n]...)
+		case n > 0:
+			in.keep(buf[:n])
+		case err != unix.EINTR:
 			return
 		}
-	case eof:
-		if c.endedBySide() {
-			return
-		}
-		err = c.err
+		c.loop.bytesIn.Add(int64(max(n, 0)))
 	}
-	c.gone()
-	c.finish(err)
 }
 
-// endedBySide follows the end of the peer's side. True means that the connection goes on without gnet.
-func (c *Conn) endedBySide() bool {
-	keep := false
-	if c.state == connOpen {
-		if keep = c.endInput(); !keep && c.state == connOpen && c.Pending() > 0 {
-			c.Close()
-		}
+func (in *input) release() {
+	if in.buf != nil {
+		bytebufferpool.Put(in.buf)
+		in.buf, in.taken = nil, 0
 	}
-	c.inputEnded = true
-	if c.state == connFlushing {
-		keep = c.Pending() > 0
-	}
-	return keep && c.orphan()
-}
-
-// endInput tells the session, once, that the peer has ended its side, and reports whether it wants to go on.
-func (c *Conn) endInput() bool {
-	if !c.inputEnded {
-		c.inputEnded = true
-		c.keeps = c.callInputClosed()
-	}
-	return c.keeps && c.state < connDead
-}
-
-// gone forgets a descriptor that gnet is about to close.
-func (c *Conn) gone() {
-	c.loop.room.forget(c)
-	c.gc, c.fd = nil, -1
-}
-
-// orphan keeps the connection for output after gnet has closed its own descriptor.
-func (c *Conn) orphan() bool {
-	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		c.err = err
-		c.resetOnClose()
-		return false
-	}
-	wasBlocked := c.isBlocked
-	c.loop.room.forget(c)
-	c.gc, c.fd = nil, fd
-	if wasBlocked {
-		c.loop.room.block(c)
-	} else {
-		c.loop.room.arm(c, 0)
-	}
-	c.queueOut()
-	return true
 }

@@ -50,7 +50,7 @@ func TestInputIsStitched(t *testing.T) {
 		s := &whim{rng: rng, lines: seed%2 == 0}
 		l := bareLoop()
 		l.group.log = discardLog()
-		c := &Conn{id: 1, loop: l, fd: -1, state: connOpen, session: s}
+		c := bareConn(l, s)
 		stream := make([]byte, 1+rng.IntN(1<<13))
 		for i := range stream {
 			stream[i] = byte(i>>8) ^ byte(i)
@@ -67,13 +67,13 @@ func TestInputIsStitched(t *testing.T) {
 		for rest := stream; len(rest) > 0; {
 			n := min(len(rest), 1+rng.IntN(1<<rng.IntN(12)))
 			read := bytes.Clone(rest[:n]) // the loop's buffer: overwritten after the callback
-			callback(func() { c.received(read) })
+			callback(func() { c.in.received(read) })
 			clear(read)
 			rest = rest[n:]
 			if rng.IntN(3) == 0 {
 				callback(c.Resume)
 			}
-			if !c.paused && s.lines && bytes.IndexByte(c.unread(), '\n') >= 0 && s.shown < len(stream)-len(rest) {
+			if !c.Paused() && s.lines && bytes.IndexByte(unread(c), '\n') >= 0 && s.shown < len(stream)-len(rest) {
 				t.Fatalf("seed %d: input is kept back", seed)
 			}
 		}
@@ -93,11 +93,11 @@ func TestInputIsStitched(t *testing.T) {
 }
 
 // unread is the input that is kept.
-func (c *Conn) unread() []byte {
-	if c.in == nil {
+func unread(c *Conn) []byte {
+	if c.in.buf == nil {
 		return nil
 	}
-	return c.in.B[c.taken:]
+	return c.in.buf.B[c.in.taken:]
 }
 
 // A session that asks in Data to be offered the rest again gets it, although the rest is known only when Data returns.
@@ -110,13 +110,13 @@ func TestAgainInData(t *testing.T) {
 	} {
 		l := bareLoop()
 		var got []byte
-		c := &Conn{id: 1, loop: l, fd: -1, state: connOpen, session: &funcSession{data: func(c *Conn, in []byte) (int, error) {
+		c := bareConn(l, &funcSession{data: func(c *Conn, in []byte) (int, error) {
 			got = append(got, in[0])
 			ask(c)
 			return 1, nil
-		}}}
+		}})
 		l.turn.enter()
-		c.received([]byte("abc"))
+		c.in.received([]byte("abc"))
 		l.turn.leave()
 		if string(got) != "abc" {
 			t.Errorf("%s: got %q", name, got)
@@ -128,13 +128,13 @@ func TestAgainInData(t *testing.T) {
 func TestResumeWithoutProgress(t *testing.T) {
 	l := bareLoop()
 	calls := 0
-	c := &Conn{id: 1, loop: l, fd: -1, state: connOpen, session: &funcSession{data: func(c *Conn, in []byte) (int, error) {
+	c := bareConn(l, &funcSession{data: func(c *Conn, in []byte) (int, error) {
 		calls++
 		c.Resume()
 		return 0, nil
-	}}}
+	}})
 	l.turn.enter()
-	c.received([]byte("abc"))
+	c.in.received([]byte("abc"))
 	l.turn.leave()
 	if calls != 1 {
 		t.Errorf("%d calls", calls)

@@ -2,8 +2,6 @@ package loop
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -60,7 +58,11 @@ func (l *Loop) Conns(f func(*Conn)) {
 // cut ends all connections at once: at the end of Stop's time.
 func (l *Loop) cut() {
 	for _, c := range l.conns {
-		c.cut()
+		if c.Pending() > 0 {
+			c.Abort(errStopping)
+		} else {
+			c.fail(nil)
+		}
 	}
 }
 
@@ -81,31 +83,4 @@ func fileConn(fd int) (net.Conn, error) {
 	}
 	defer f.Close() // net.FileConn works on a duplicate
 	return net.FileConn(f)
-}
-
-// enrol gives nc to the loop's gnet event loop; the connection's OnOpen finds c. It blocks for a moment: never on a loop.
-func (l *Loop) enrol(nc net.Conn, c *Conn) error {
-	if nc.RemoteAddr() == nil { // gnet would panic on it
-		nc.Close()
-		return fmt.Errorf("loop: enrol: %w", unix.ECONNRESET)
-	}
-	e := &enrolment{c: c}
-	ch, err := l.el.Enroll(gnet.NewContext(context.Background(), e), nc)
-	if err != nil {
-		nc.Close()
-		return fmt.Errorf("loop: enrol: %w", err)
-	}
-	if r := <-ch; r.Err != nil {
-		return fmt.Errorf("loop: enrol: %w", r.Err)
-	}
-	if !e.came { // gnet keeps it to itself when its epoll refuses the descriptor
-		return errors.New("loop: enrol: gnet refused the connection")
-	}
-	return nil
-}
-
-// enrolment is the context of a connection until its OnOpen.
-type enrolment struct {
-	c    *Conn
-	came bool // written by the loop before gnet reports the end of the enrolment, read after it
 }

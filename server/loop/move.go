@@ -1,81 +1,84 @@
 package loop
 
-import (
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "fmt"
 
 // Move takes the connection to another loop with its session, its unread input and its unsent output, at the end of the
 // current callback. then runs there, unless the connection ends first. Between the two nobody may touch the connection; timers
 // of the session must be stopped. A paused connection stays paused.
 func (c *Conn) Move(to *Loop, then func(*Conn)) {
-	if c.state != connOpen || c.moveTo != nil {
+	if c.state != connOpen || c.arrival != nil {
 		return
 	}
-	c.moveTo, c.open = to, func(c *Conn, err error) Session {
+	open := func(c *Conn, err error) Session {
 		if err == nil {
 			then(c)
 		}
-		return nil
+		return nil // the session stays
 	}
-	c.staysPaused, c.paused = c.paused, true // nothing more is offered here; epoll need not know
-	c.loop.turn.moving = append(c.loop.turn.moving, c)
+	c.arrival = &arrival{c: c, open: open, to: to, wasPaused: c.in.paused}
+	c.in.paused = true // nothing more is offered here; epoll need not know
+	c.loop.turn.moving = append(c.loop.turn.moving, c.arrival)
 }
 
-// leaveLoop carries out a Move.
-func (c *Conn) leaveLoop() {
-	from, to := c.loop, c.moveTo
-	c.moveTo, c.paused = nil, c.staysPaused
+// depart carries out a Move, at the end of the callback.
+func (a *arrival) depart() {
+	c, from := a.c, a.c.loop
+	c.in.paused = a.wasPaused
 	switch {
 	case c.state != connOpen:
-		c.open = nil
-	case to == from:
-		c.start()
-	case c.gc == nil: // the peer has ended its side: only we know the descriptor
-		from.turn.forget(c)
-		delete(from.conns, c.id)
-		from.room.forget(c)
-		c.state, c.loop = connOpening, to
-		if !to.Post(c.openedOrphan) {
-			c.lost(errStopping)
+		c.arrival = nil
+	case a.to == from:
+		a.finish()
+	case c.sock.gc == nil: // the peer has ended its side: only we know the descriptor
+		from.leftBy(c)
+		c.state, c.loop = connOpening, a.to
+		if !a.to.Post(a.openedOrphan) {
+			a.lost(errStopping)
 		}
 	default:
-		c.takeDuplicate(from, to)
+		a.departFromGnet(from)
 	}
 }
 
-// takeDuplicate moves a connection that gnet reads: gnet closes its descriptor, and gets a duplicate on the other loop.
-func (c *Conn) takeDuplicate(from, to *Loop) {
-	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+// departFromGnet moves a connection that gnet reads: gnet closes its descriptor, and gets a duplicate on the other loop.
+func (a *arrival) departFromGnet(from *Loop) {
+	c := a.c
+	fd, err := c.sock.duplicate()
 	if err != nil {
-		c.open = nil
+		c.arrival = nil
 		c.fail(fmt.Errorf("loop: move: %w", err))
 		return
 	}
-	gc := c.gc
-	from.turn.forget(c)
-	delete(from.conns, c.id)
-	c.gone()
-	_ = from.el.Close(gc) // its descriptor goes, the duplicate stays; onClose finds that the connection is not gc's any more
-	c.state, c.loop = connOpening, to
-	to.group.background(func() { // ends when gnet has the connection; Stop waits for it
+	gc := c.sock.gc
+	from.leftBy(c)
+	c.sock.forget()
+	_ = from.el.Close(gc) // its descriptor goes, the duplicate stays; OnClose finds that the connection is not gc's any more
+	c.state, c.loop = connOpening, a.to
+	a.to.group.background(func() { // ends when gnet has the connection; Stop waits for it
 		nc, err := fileConn(fd)
 		if err != nil {
-			c.lost(fmt.Errorf("loop: move: %w", err))
+			a.lost(fmt.Errorf("loop: move: %w", err))
 			return
 		}
-		c.enrol(nc)
-	}, func() { c.fd = fd; c.lost(errStopping) }) // which closes it
+		a.enrol(nc)
+	}, func() { c.sock.fd = fd; a.lost(errStopping) }) // which closes it
 }
 
 // openedOrphan is opened for a connection that gnet does not read.
-func (c *Conn) openedOrphan() {
+func (a *arrival) openedOrphan() {
+	c := a.c
 	c.loop.conns[c.id] = c
-	if c.fd >= 0 {
+	if c.sock.fd >= 0 {
 		c.loop.room.arm(c, 0)
 	}
 	if c.state == connOpening {
-		c.start()
+		a.finish()
 	}
+}
+
+// leftBy forgets a connection that goes: another loop owns it from now on.
+func (l *Loop) leftBy(c *Conn) {
+	delete(l.conns, c.id)
+	l.turn.forget(c)
+	l.room.forget(c)
 }

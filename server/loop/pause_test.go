@@ -184,7 +184,7 @@ func TestPausedUnixConnectionKeepsItsInput(t *testing.T) {
 			t.Fatal(err)
 		}
 		nc.Close()
-		waitFor(t, "the hang-up", func() (hung bool) { onLoop(l, func() { hung = c.hungUp }); return hung })
+		waitFor(t, "the hang-up", func() (hung bool) { onLoop(l, func() { hung = c.peer.hungUp }); return hung })
 		select {
 		case err := <-closed:
 			t.Fatal("closed while paused:", err)
@@ -212,7 +212,7 @@ func TestHungUpConnectionCloses(t *testing.T) {
 		closed := make(chan error, 1)
 		c, nc := pausedPair(t, l, "unix", &funcSession{closed: func(_ *Conn, err error) { closed <- err }})
 		nc.Close()
-		waitFor(t, "the hang-up", func() (hung bool) { onLoop(l, func() { hung = c.hungUp }); return hung })
+		waitFor(t, "the hang-up", func() (hung bool) { onLoop(l, func() { hung = c.peer.hungUp }); return hung })
 		onLoop(l, func() { end(c) })
 		err := receive(t, "Closed", closed)
 		if want := map[string]error{"close": nil, "abort": ErrAborted, "write": unix.EPIPE}[name]; err != want {

@@ -36,8 +36,8 @@ func (r *room) close() {
 
 // block makes c wait for room.
 func (r *room) block(c *Conn) {
-	if !c.isBlocked && c.state < connDead {
-		c.isBlocked = true
+	if !c.out.blocked && c.state < connDead {
+		c.out.blocked = true
 		r.waiting.Add(1)
 		r.arm(c, unix.EPOLLOUT)
 	}
@@ -47,14 +47,14 @@ func (r *room) block(c *Conn) {
 func (r *room) arm(c *Conn, events uint32) {
 	ev := unix.EpollEvent{Events: events | unix.EPOLLONESHOT, Fd: int32(uint32(c.id)), Pad: int32(c.id >> 32)}
 	op := unix.EPOLL_CTL_ADD
-	if c.watched {
+	if c.out.watched {
 		op = unix.EPOLL_CTL_MOD
 	}
-	if err := unix.EpollCtl(r.epfd, op, c.fd, &ev); err != nil {
+	if err := unix.EpollCtl(r.epfd, op, c.sock.fd, &ev); err != nil {
 		c.fail(err)
 		return
 	}
-	c.watched = true
+	c.out.watched = true
 	r.conns[c.id] = c
 	r.watching.Store(int32(len(r.conns)))
 	c.loop.group.ticker.wakeBy(time.Since(epoch) + roomTick)
@@ -63,20 +63,20 @@ func (r *room) arm(c *Conn, events uint32) {
 // forget ends the watch of c's descriptor, before that is closed or changed.
 func (r *room) forget(c *Conn) {
 	r.unblock(c)
-	if c.watched {
+	if c.out.watched {
 		// The descriptor may be broken; what counts is that it is not in the set.
-		_ = unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, c.fd, nil)
-		c.watched = false
+		_ = unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, c.sock.fd, nil)
+		c.out.watched = false
 	}
 }
 
 // unblock ends the wait for room; the descriptor stays in the set, with nothing to report.
 func (r *room) unblock(c *Conn) {
-	if c.isBlocked {
-		c.isBlocked = false
+	if c.out.blocked {
+		c.out.blocked = false
 		r.waiting.Add(-1)
 	}
-	if c.watched {
+	if c.out.watched {
 		delete(r.conns, c.id)
 		r.watching.Store(int32(len(r.conns)))
 	}
@@ -85,9 +85,6 @@ func (r *room) unblock(c *Conn) {
 // poll flushes the connections that have room again. The ticker calls for it every millisecond while there are any that wait,
 // and a busy loop looks by itself.
 func (r *room) poll() {
-	if len(r.conns) == 0 {
-		return
-	}
 	var events [64]unix.EpollEvent
 	for {
 		n, err := unix.EpollWait(r.epfd, events[:], 0)
@@ -97,7 +94,7 @@ func (r *room) poll() {
 		for _, ev := range events[:n] {
 			id := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 			if c := r.conns[id]; c != nil {
-				c.writable(ev.Events)
+				c.out.writable(ev.Events)
 			}
 		}
 		if n < len(events) {

@@ -118,7 +118,9 @@ func (b *tickBell) Run(context.Context) error {
 	if now := ticksNow(); l.nextTick.Load() <= now {
 		l.advance(now)
 	}
-	l.room.poll()
+	if len(l.room.conns) > 0 {
+		l.room.poll()
+	}
 	l.turn.leave()
 	return nil
 }

@@ -13,6 +13,14 @@ func bareLoop() *Loop {
 	return newLoop(&Group{}, 0, nil)
 }
 
+// bareConn is an open connection of l without a socket.
+func bareConn(l *Loop, s Session) *Conn {
+	c := newConn(l)
+	c.state = connOpen
+	c.session.set(s)
+	return c
+}
+
 func TestManyTimers(t *testing.T) {
 	const n = 20_000
 	g := newGroup(t, 2)

@@ -13,6 +13,8 @@ import (
 	"github.com/valyala/bytebufferpool"
 )
 
+const handshakeTime = 10 * time.Second // how long a TLS handshake may take
+
 // tlsState is the TLS side of a connection: a stock crypto/tls connection over memory that the loop feeds. It is owned by the
 // loop once the handshake is done.
 type tlsState struct {
@@ -24,7 +26,8 @@ type tlsState struct {
 }
 
 // handshake runs in a goroutine, on the blocking connection nc.
-func (c *Conn) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, client bool) (err error) {
+func (a *arrival) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, client bool) (err error) {
+	c := a.c
 	g := c.loop.group
 	ctx, cancel := context.WithTimeout(ctx, g.handshakeTime)
 	defer cancel()
@@ -100,7 +103,8 @@ func (m *memConn) Write(p []byte) (int, error) {
 	if !m.live {
 		return m.Conn.Write(p)
 	}
-	m.c.buffer().B = append(m.c.out.B, p...)
+	buf := m.c.out.buffer()
+	buf.B = append(buf.B, p...)
 	return len(p), nil
 }
 
@@ -169,19 +173,19 @@ func (t *tlsState) incoming(b []byte) { t.mem.in = b }
 
 // pump opens sealed input and offers it to the session until there is no more, or the session pauses.
 func (t *tlsState) pump(c *Conn) {
-	defer c.contain() // crypto/tls calls functions of its configuration
+	defer contain(c) // crypto/tls calls functions of its configuration
 	l := c.loop
 	if l.plain == nil {
 		l.plain = make([]byte, 32<<10)
 	}
-	c.offer(nil)
-	for c.state == connOpen && !c.paused && !t.eof {
+	c.in.offer(nil)
+	for c.state == connOpen && !c.in.paused && !t.eof {
 		n, err := t.conn.Read(l.plain)
 		if n > 0 {
-			c.offer(l.plain[:n])
+			c.in.offer(l.plain[:n])
 		}
 		if err != nil {
-			if n == 0 || c.state == connOpen && !c.paused { // else the next Read says it again
+			if n == 0 || c.state == connOpen && !c.in.paused { // else the next Read says it again
 				t.ended(c, err)
 			}
 			break
@@ -193,8 +197,8 @@ func (t *tlsState) pump(c *Conn) {
 		t.mem.kept = nil
 	}
 	t.mem.in = nil
-	if c.state == connOpen && c.out != nil {
-		c.queueOut() // crypto/tls answers some records by itself
+	if c.state == connOpen && c.out.buf != nil {
+		c.out.queue() // crypto/tls answers some records by itself
 	}
 }
 
@@ -204,7 +208,7 @@ func (t *tlsState) ended(c *Conn, err error) {
 	case errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, os.ErrDeadlineExceeded):
 	case errors.Is(err, io.EOF):
 		t.eof = true
-		if !c.endInput() {
+		if !c.peer.tell() {
 			c.Close()
 		}
 	default:

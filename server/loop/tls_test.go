@@ -99,7 +99,7 @@ func TestHalfCloseOverTLS(t *testing.T) {
 				return false
 			}
 		})
-		waitFor(t, "the end of the TCP stream", func() (orphan bool) { onLoop(l, func() { orphan = c.gc == nil }); return orphan })
+		waitFor(t, "the end of the TCP stream", func() (orphan bool) { onLoop(l, func() { orphan = c.sock.gc == nil }); return orphan })
 		onLoop(l, func() {
 			if string(request) != "request" || !c.InputEnded() {
 				t.Errorf("request %q, input ended %v", request, c.InputEnded())

@@ -10,11 +10,11 @@ type turn struct {
 	calls uint // callbacks since start, to look for room now and then
 	asked bool // the end of the turn is asked for
 
-	dirty  []*Conn // wrote in this callback
-	batch  []*Conn // wrote, with SetBatch, since the last end of a turn
-	again  []*Conn // resumed with input left
-	dead   []*Conn // to be closed
-	moving []*Conn // go to another loop
+	dirty  []*Conn    // wrote in this callback
+	batch  []*Conn    // wrote, with SetBatch, since the last end of a turn
+	again  []*Conn    // resumed with input left
+	dead   []*Conn    // to be closed
+	moving []*arrival // go to another loop
 }
 
 // enter begins a callback.
@@ -27,24 +27,24 @@ func (t *turn) leave() {
 		return
 	}
 	t.depth++ // what follows may run callbacks of its own
-	if t.calls++; t.calls%8 == 0 {
+	if t.calls++; t.calls%8 == 0 && len(t.loop.room.conns) > 0 {
 		t.loop.room.poll()
 	}
 	for len(t.again)+len(t.dirty)+len(t.dead)+len(t.moving) > 0 {
 		for len(t.moving) > 0 {
-			pop(&t.moving).leaveLoop()
+			pop(&t.moving).depart()
 		}
 		for len(t.again) > 0 {
 			if c := pop(&t.again); c != nil {
-				c.queuedAgain = false
-				c.feed(nil)
-				c.maybeEndHungUp()
+				c.in.queued = false
+				c.in.resume()
+				c.peer.maybeFinish()
 			}
 		}
 		for len(t.dirty) > 0 {
 			if c := pop(&t.dirty); c != nil {
-				c.queuedOut = false
-				c.flush()
+				c.out.queued = false
+				c.out.flush()
 			}
 		}
 		for len(t.dead) > 0 {
@@ -59,6 +59,9 @@ func (t *turn) addDirty(c *Conn) {
 	t.dirty = append(t.dirty, c)
 	t.maybeAsk()
 }
+
+// addAgain has the unread input of c offered at the end of the callback.
+func (t *turn) addAgain(c *Conn) { t.again = append(t.again, c) }
 
 // addDead has c closed at the end of the callback.
 func (t *turn) addDead(c *Conn) {
@@ -103,8 +106,8 @@ func (t *turn) flushBatch() {
 	for i := 0; i < len(t.batch); i++ {
 		if c := t.batch[i]; c != nil {
 			t.batch[i] = nil
-			c.queuedOut = false
-			c.flush()
+			c.out.queued = false
+			c.out.flush()
 		}
 	}
 	t.batch = t.batch[:0]
@@ -112,22 +115,23 @@ func (t *turn) flushBatch() {
 
 // forget takes a connection that leaves the loop off the lists.
 func (t *turn) forget(c *Conn) {
-	if c.queuedOut {
+	if c.out.queued {
 		drop(t.dirty, c)
 		drop(t.batch, c)
 	}
-	if c.queuedAgain {
+	if c.in.queued {
 		drop(t.again, c)
 	}
-	c.queuedOut, c.queuedAgain = false, false
+	c.out.queued, c.in.queued = false, false
 }
 
-func pop(list *[]*Conn) *Conn {
+// pop takes the last one off the list, which is not empty.
+func pop[T any](list *[]*T) *T {
 	n := len(*list) - 1
-	c := (*list)[n]
+	last := (*list)[n]
 	(*list)[n] = nil
 	*list = (*list)[:n]
-	return c
+	return last
 }
 
 // drop replaces c in list by nil.

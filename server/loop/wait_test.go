@@ -156,13 +156,12 @@ func movingPeer(t testing.TB, l *Loop, s Session, secure bool) net.Conn {
 	if err := ours.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	c := l.newConn(theirs)
-	c.open = func(*Conn, error) Session { return s }
+	a := newArrival(l, theirs, func(*Conn, error) Session { return s })
 	l.group.background(func() {
-		if err := c.handshake(l.group.dialing, theirs, serverTLS(), false); err != nil {
+		if err := a.handshake(l.group.dialing, theirs, serverTLS(), false); err != nil {
 			t.Error(err)
 		}
-		c.enrol(theirs)
+		a.enrol(theirs)
 	}, nil)
 	return tls.Client(ours, clientTLS(tls.VersionTLS13))
 }

@@ -137,15 +137,15 @@ func TestStalledPeerIsCut(t *testing.T) {
 		c.Close()
 	})
 	onLoop(l, func() {
-		if c.timer == nil || !c.timer.Armed() {
+		if !c.ending.timer.Armed() {
 			t.Error("nobody looks")
 		}
-		c.stalled++
-		c.checkStall() // as if something had gone
+		c.ending.unsent++
+		c.ending.timeUp() // as if something had gone
 		if c.Closing() && c.state >= connDead {
 			t.Error("cut although output went")
 		}
-		c.checkStall()
+		c.ending.timeUp()
 	})
 	if err := receive(t, "Closed", closed); err != ErrStalled {
 		t.Errorf("Closed got %v", err)
