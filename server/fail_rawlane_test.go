@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +197,3 @@ func begin(method, url, body string) <-chan outcome {
 	go func() { c <- ask(method, url, body) }() // ends with the request; who wants the outcome waits
 	return c
 }
-
-// dechunk reads a chunked body.
-func dechunk(r io.Reader) io.Reader { return httputil.NewChunkedReader(r) }

@@ -119,6 +119,9 @@ func TestDrainIsCut(t *testing.T) {
 		if code := r.exit(); code != row.code {
 			t.Errorf("%s: exit code %d, want %d", row.timeout, code, row.code)
 		}
+		if row.code == 1 && !r.log.has("requests were cut after 300ms of draining") {
+			t.Error("it does not say why it failed")
+		}
 		if o := <-answer; o.status == 200 {
 			t.Errorf("%s: %v", row.timeout, o)
 		}

@@ -82,6 +82,9 @@ func (s *Server) Run(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
 	err := s.relay.Drain(drain)
+	if err != nil {
+		err = fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, err)
+	}
 	return errors.Join(err, s.stop())
 }
 

@@ -113,7 +113,6 @@ func (r *fakeRelay) serve(c net.Conn) {
 type fakeLane struct {
 	t        *testing.T
 	up, down net.Conn
-	in       io.Reader // what the enabler says, out of its chunks
 }
 
 // accept takes the enabler's next lane and says hello unless told not to.
