@@ -49,7 +49,7 @@ type Relay struct {
 
 	// From the first byte of a request until its head is complete; further bytes do not extend it. More than 0.
 	HeaderTimeout time.Duration `toml:"header_timeout"`
-	// How long a client's connection may wait for its next request. More than 0.
+	// How long a client's connection may wait for its next request, or take nothing of its answer. More than 0.
 	IdleTimeout time.Duration `toml:"idle_timeout"`
 	// From the end of a request until the head of its response, then 504. 0: no limit.
 	ResponseTimeout time.Duration `toml:"response_timeout"`
@@ -68,7 +68,7 @@ type Relay struct {
 	Head int `toml:"head" unit:"bytes"`
 	// Most fields in a head, then 431. At least 1.
 	Fields int `toml:"fields"`
-	// Longest trailer section in bytes, then 431. 0: no trailer fields at all.
+	// Longest trailer section in bytes, then 400. 0: no trailer fields at all.
 	TrailerBytes int `toml:"trailer_bytes" unit:"bytes"`
 	// Longest request body in bytes, then 413. 0: no limit.
 	MaxRequestBody int64 `toml:"max_request_body" unit:"bytes"`
@@ -106,8 +106,6 @@ type Log struct {
 type Limits struct {
 	// Most connections at a time; one more is refused and counted. 0: what the descriptor limit allows.
 	MaxConnections int `toml:"max_connections"`
-	// Requests of one connection that may wait for their turn; the connection is not read until they are fewer. 1 to 1000.
-	MaxPipeline int `toml:"max_pipeline"`
 	// Bytes of bodies in flight, all connections together; above it new requests get 503. 0: a quarter of GOMEMLIMIT, or
 	// of the machine's memory where that is not set.
 	MemoryBytes int64 `toml:"memory_bytes" unit:"bytes"`
@@ -149,7 +147,6 @@ func Default() *Config {
 		},
 		Admin:        Admin{Listen: "127.0.0.1:8081"},
 		Log:          Log{Format: "auto", Verbosity: 1},
-		Limits:       Limits{MaxPipeline: 16},
 		DrainTimeout: 30 * time.Second,
 	}
 }

@@ -211,7 +211,6 @@ func TestMistakes(t *testing.T) {
 		{`log.level = "loud"`, `f.toml:2: field "log.level": value "loud": error, warn, info, debug or empty`},
 		{`log.format = "xml"`, `f.toml:2: field "log.format": value "xml": auto, text or json`},
 		{`log.verbosity = 6`, `f.toml:2: field "log.verbosity": value "6": 0 to 5`},
-		{`limits.max_pipeline = 0`, `f.toml:2: field "limits.max_pipeline": value "0": 1 to 1000`},
 		{`relay.server = [{enable = 1}]`, `f.toml:2: field "relay.server.enable": value "1": true or false, without quotes`},
 		{`relay.server = [{}]`, `f.toml:2: field "relay.server.host": missing: the name or address that enablers connect to`},
 		{`relay.server = [{host = "http://x"}]`, `f.toml:2: field "relay.server.host": value "http://x": a name or an IP address, without scheme and port`},

@@ -159,7 +159,6 @@ func (c *checker) checkSizes() {
 		{"relay.trailer_bytes", int64(r.TrailerBytes), 0, 16 << 20},
 		{"relay.max_request_body", r.MaxRequestBody, 0, 1 << 62},
 		{"limits.max_connections", int64(l.MaxConnections), 0, 1 << 30},
-		{"limits.max_pipeline", int64(l.MaxPipeline), 1, 1000},
 		{"limits.memory_bytes", l.MemoryBytes, 0, 1 << 62},
 		{"loops", int64(c.cfg.Loops), 0, 1024},
 	} {

@@ -10,22 +10,22 @@ import (
 // ErrAborted is what a session's Closed gets after Abort(nil).
 var ErrAborted = errors.New("loop: aborted")
 
-// ErrStalled is why a closing connection was cut whose peer took none of its output for 30 s.
+// ErrStalled is why a closing connection was cut whose peer took none of its output for a minute.
 var ErrStalled = errors.New("loop: the peer takes no output")
 
 const (
-	closeStall  = 30 * time.Second // a closing connection whose peer takes nothing for so long is cut
-	lingerTime  = 2 * time.Second  // how long a closed connection still reads, so that the peer sees our last bytes and no reset
-	lingerBytes = 1 << 20          // how much it reads and throws away
+	closeStall  = time.Minute     // a closing connection whose peer takes nothing for so long is cut
+	lingerTime  = 2 * time.Second // how long a closed connection still reads, so that the peer sees our last bytes and no reset
+	lingerBytes = 1 << 20         // how much it reads and throws away
 )
 
 // ending is what follows Close: the output goes out, then our side is ended, and the peer's is read and thrown away until it
 // ends, too. Both have a bound in time: closeStall without progress, and lingerTime.
 type ending struct {
-	c      *Conn
-	timer  Timer
-	unsent int // output when the timer was set, in bytes
-	thrown int // input thrown away, in bytes; above lingerBytes the connection is closed
+	c       *Conn
+	timer   Timer
+	unacked int // output that the peer had not acknowledged when the timer was set, in bytes
+	thrown  int // input thrown away, in bytes; above lingerBytes the connection is closed
 }
 
 // Close ends the connection after its output is flushed: our side is ended, the peer's is read and thrown away for a bounded
@@ -59,9 +59,9 @@ func (c *Conn) Abort(err error) {
 // goOn takes a closing connection further, after a flush.
 func (e *ending) goOn() {
 	c := e.c
-	if n := c.Pending(); n > 0 {
+	if c.Pending() > 0 {
 		if !e.timer.Armed() {
-			e.unsent = n
+			e.unacked = c.Unacked()
 			e.timer.Arm(closeStall)
 		}
 		return
@@ -91,14 +91,15 @@ func (e *ending) timeUp() {
 	}
 }
 
-// checkStall cuts a connection whose peer has taken nothing since the last look.
+// checkStall cuts a connection whose peer has taken nothing since the last look. What counts is what the peer has acknowledged:
+// the kernel takes more from us only when a good part of its buffer is free, which a slow reader needs minutes for.
 func (e *ending) checkStall() {
-	n := e.c.Pending()
-	if n >= e.unsent {
+	n := e.c.Unacked()
+	if n >= e.unacked {
 		e.c.Abort(ErrStalled)
 		return
 	}
-	e.unsent = n
+	e.unacked = n
 	e.timer.Arm(closeStall)
 }
 

@@ -140,7 +140,7 @@ func TestStalledPeerIsCut(t *testing.T) {
 		if !c.ending.timer.Armed() {
 			t.Error("nobody looks")
 		}
-		c.ending.unsent++
+		c.ending.unacked++
 		c.ending.timeUp() // as if something had gone
 		if c.Closing() && c.state >= connDead {
 			t.Error("cut although output went")

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -44,6 +45,15 @@ func newLoop(g *Group, index int, el gnet.EventLoop) *Loop {
 
 // Index is the loop's place in Group.Loops.
 func (l *Loop) Index() int { return l.index }
+
+// Now is the time, read once in a callback: looking at the clock for every packet of a batch would cost more than it tells.
+// Loop only, in a callback.
+func (l *Loop) Now() time.Time {
+	if l.turn.now.IsZero() {
+		l.turn.now = time.Now()
+	}
+	return l.turn.now
+}
 
 // Group returns the group that the loop belongs to.
 func (l *Loop) Group() *Group { return l.group }

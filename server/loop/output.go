@@ -49,6 +49,9 @@ func (c *Conn) Pending() int {
 	return n
 }
 
+// Unacked is the output that the peer has not acknowledged, in bytes: Pending, and what the kernel holds. It costs a system call.
+func (c *Conn) Unacked() int { return c.Pending() + c.sock.unacked() }
+
 // High tells that the output is above the high watermark: Drained will follow, the session should produce no more.
 func (c *Conn) High() bool { return c.out.above }
 

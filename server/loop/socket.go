@@ -51,3 +51,12 @@ func (s *socket) broken() error {
 	}
 	return err
 }
+
+// unacked is how many bytes the kernel holds that the peer has not acknowledged; 0 when it cannot tell.
+func (s *socket) unacked() int {
+	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}

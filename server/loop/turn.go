@@ -1,14 +1,18 @@
 package loop
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // turn is what callbacks leave to be done: when the outermost of them returns, or at the end of the turn. It is owned by its
 // loop, and holds no more than a loop has connections.
 type turn struct {
 	loop  *Loop
-	depth int  // callbacks on the stack; lists are worked off when it falls to 0
-	calls uint // callbacks since start, to look for room now and then
-	asked bool // the end of the turn is asked for
+	depth int       // callbacks on the stack; lists are worked off when it falls to 0
+	calls uint      // callbacks since start, to look for room now and then
+	asked bool      // the end of the turn is asked for
+	now   time.Time // of the outermost callback; zero until somebody asks
 
 	dirty  []*Conn    // wrote in this callback
 	batch  []*Conn    // wrote, with SetBatch, since the last end of a turn
@@ -18,7 +22,12 @@ type turn struct {
 }
 
 // enter begins a callback.
-func (t *turn) enter() { t.depth++ }
+func (t *turn) enter() {
+	if t.depth == 0 {
+		t.now = time.Time{}
+	}
+	t.depth++
+}
 
 // leave ends a callback. When it is the outermost one, all that the callback set in motion is worked off: input of resumed
 // connections, output, closes.

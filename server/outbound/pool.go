@@ -38,7 +38,7 @@ func (p *pool) put(b *backend) {
 		b.conn.Close()
 		return
 	}
-	b.idle, b.used = time.Now(), true
+	b.idle, b.used = b.sh.loop.Now(), true
 	p.idle = append(p.idle, b)
 	if !p.timer.Armed() {
 		p.timer.Arm(sweepTime)

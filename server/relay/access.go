@@ -67,7 +67,7 @@ func (a *accessLog) close() error {
 
 // log writes the line of a finished exchange: time, peer, request, status, bytes, times, where it went, what went wrong.
 func (x *exchange) log(f *failure) {
-	took := time.Since(x.began)
+	took := x.s.loop.Now().Sub(x.began)
 	status := x.resp.status
 	if f == failClientGone && !x.resp.started {
 		status = f.status
@@ -98,7 +98,7 @@ func (s *shard) logRefused(c *client, q *http1.Request, status int, f *failure) 
 	if s.relay.access.file == nil {
 		return
 	}
-	b := s.beginLine(time.Now(), c)
+	b := s.beginLine(s.loop.Now(), c)
 	if q != nil {
 		b = append(append(b, q.Method...), ' ')
 		b = appendQuoted(b, q.Path)

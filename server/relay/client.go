@@ -15,7 +15,7 @@ const (
 	phaseHead                // the rest of a head
 	phaseBody                // the rest of a request body
 	phaseAnswer              // the head of the response
-	phaseStream              // nothing that is limited: a response is running, or the connection was upgraded
+	phaseStream              // nothing but that the client takes its answer, or what comes over its upgraded connection
 )
 
 // client is the session of a connection that a client, or an enabler with its first request, has opened.
@@ -53,7 +53,7 @@ func (c *client) enter(p phase, d time.Duration) {
 		c.deadline = time.Time{}
 		return
 	}
-	c.deadline = time.Now().Add(d)
+	c.deadline = c.s.loop.Now().Add(d)
 	if !c.timer.Armed() || c.deadline.Before(c.fires) {
 		c.fires = c.deadline
 		c.timer.Arm(d)
@@ -65,7 +65,7 @@ func (c *client) expired() {
 	if c.deadline.IsZero() || c.conn.Closing() {
 		return
 	}
-	if left := time.Until(c.deadline); left > 0 {
+	if left := c.deadline.Sub(c.s.loop.Now()); left > 0 {
 		c.fires = c.deadline
 		c.timer.Arm(left)
 		return
@@ -79,7 +79,26 @@ func (c *client) expired() {
 		c.x.checkRate()
 	case phaseAnswer:
 		c.x.fail(failHeaderTimeout, "The back-end server did not answer in time.")
+	case phaseStream:
+		c.checkTaken()
 	}
+}
+
+// enterStream follows the head of the answer: from here on no time limit holds but that the client takes what it is sent.
+func (c *client) enterStream() {
+	c.enter(phaseStream, c.s.relay.cfg.Relay.IdleTimeout)
+}
+
+// checkTaken cuts a client that has taken nothing of its answer since the last look, though there was something to take.
+func (c *client) checkTaken() {
+	resp, unacked := &c.x.resp, c.conn.Unacked()
+	taken := resp.went - int64(unacked)
+	if unacked > 0 && taken == resp.taken {
+		c.x.fail(failClientTimeout, "The client did not take its answer.")
+		return
+	}
+	resp.taken = taken
+	c.enterStream()
 }
 
 // Data reads requests. It stops at a body that has to wait for credit, and after a request until that is answered.

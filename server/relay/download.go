@@ -59,7 +59,7 @@ func (x *exchange) upgrade(q *http1.Response) error {
 	x.resp.started, x.resp.upgraded, x.resp.status, x.resp.left = true, true, 101, -1
 	x.s.stats.upgrades.Add(1)
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via}))
-	c.enter(phaseStream, 0)
+	c.enterStream()
 	c.conn.Resume()
 	return nil
 }
@@ -80,7 +80,7 @@ func (x *exchange) final(q *http1.Response, last bool) error {
 		x.resp.left = q.ContentLength
 	}
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &a))
-	c.enter(phaseStream, 0) // also when the request still comes: the back end has decided not to wait for it
+	c.enterStream() // also when the request still comes: the back end has decided not to wait for it
 	if last {
 		x.complete()
 	}

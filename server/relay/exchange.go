@@ -34,6 +34,7 @@ type request struct {
 	left   int64 // bytes of the body that are still to come; -1 when chunked
 	came   int64 // bytes of the body that have come
 	rated  int64 // came when the rate was looked at last
+	waits  int   // rate periods in which the relay did not read, because nobody took the body
 	minor  int8  // of the client's HTTP version
 
 	isHead, idempotent, bodyless, keepAlive, wantsUpgrade, expects bool
@@ -48,6 +49,7 @@ type response struct {
 	recv   lane.RecvWindow
 	left   int64 // bytes of the body that are still to come; -1 when unknown
 	went   int64 // bytes of the body given to the client's connection
+	taken  int64 // went, less what the client had not taken when it was looked at last
 	held   int   // of these, bytes without credit for them yet, because the client is slow
 	status int
 
@@ -66,7 +68,7 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 		return
 	}
 	x := s.newExchange()
-	x.s, x.client, x.farm, x.server, x.began = s, c, f, server, time.Now()
+	x.s, x.client, x.farm, x.server, x.began = s, c, f, server, s.loop.Now()
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
 	x.req.left, x.resp.left = q.ContentLength, -1
@@ -80,12 +82,13 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 		c.reject(q, failHeadTooLarge, "The header section is too large to be sent on.")
 		return
 	}
+	c.x = x
 	if !x.open(to) {
+		c.x = nil
 		s.release(x)
 		c.reject(q, failNoBackend, "The back-end server has too many requests.")
 		return
 	}
-	c.x = x
 	s.stats.inFlight.Add(1)
 	switch {
 	case q.Upgrade, q.Expect100: // it is the back end's turn
@@ -103,6 +106,7 @@ func (x *exchange) open(to *link) bool {
 	if !ok {
 		return false
 	}
+	x.client.conn.SetWatermarks(to.high, to.high/4)
 	x.id, x.link = id, to
 	x.req.send, x.resp.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
 	flags := lane.Flags(0)

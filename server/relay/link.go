@@ -30,6 +30,7 @@ type link struct {
 
 	window   uint32 // what the enabler takes of a request body without credit, in bytes; 0 until its hello
 	grant    int    // what we take of a response body without credit, in bytes
+	high     int    // the high watermark of a client's output, in bytes; with grant at most max_client_buffer
 	requests int64
 	up, down bool // which halves have come
 	joined   bool // it is in the roster
@@ -45,7 +46,7 @@ func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool)
 	if l == nil {
 		l = &link{s: s, key: key, server: server, remote: conn.Remote().String()}
 		l.end = laneio.New(s.loop, s.relay.cfg.Relay.Heartbeat, l)
-		l.grant = window(s.relay.cfg.Relay.StreamWindow, s.relay.farms[key.farm].MaxClientBuffer)
+		l.grant, l.high = buffers(s.relay.cfg.Relay.StreamWindow, s.relay.farms[key.farm].MaxClientBuffer)
 		l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
 		l.opening.Arm(openingTime)
 		s.lanes[key] = l
@@ -64,14 +65,15 @@ func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool)
 	l.end.SetIn(conn)
 }
 
-// window is the credit that a stream begins with: with what a client's connection may hold besides, it stays within the
-// farm's max_client_buffer.
-func window(configured int, maxClientBuffer int64) int {
-	const least = 4 << 10
-	return int(max(least, min(int64(configured), maxClientBuffer-min(maxClientBuffer/4, clientHigh))))
+// buffers divides what may be held for one client: the credit that a stream begins with, and the high watermark of the client's
+// output, up to which credit is given back. Both in bytes.
+func buffers(configured int, maxClientBuffer int64) (grant, high int) {
+	const least = 1 << 10
+	high = int(max(least, min(maxClientBuffer/4, clientHigh)))
+	return int(max(least, min(int64(configured), maxClientBuffer-int64(high)))), high
 }
 
-// clientHigh is the high watermark of a client's output, in bytes.
+// clientHigh is the high watermark of a client's output when the farm's max_client_buffer allows it, in bytes.
 const clientHigh = 64 << 10
 
 // Packet handles what the enabler sent.

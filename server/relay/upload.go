@@ -160,17 +160,27 @@ func (c *client) readOn() {
 
 // rateBody begins to measure how fast the body comes.
 func (c *client) rateBody() {
-	c.x.req.rated = c.x.req.came
+	c.x.req.rated, c.x.req.waits = c.x.req.came, 0
 	c.enter(phaseBody, c.s.relay.ratePeriod())
 }
 
 // ratePeriod is how long the rate of a body is measured.
 func (r *Relay) ratePeriod() time.Duration { return max(r.cfg.Relay.BodyGrace, time.Second) }
 
-// checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count.
+// checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count, but when
+// nobody has taken the body for as long as an answer may take, the back end is given up.
 func (x *exchange) checkRate() {
-	least := float64(x.s.relay.cfg.Relay.BodyMinRate) * x.s.relay.ratePeriod().Seconds()
-	if !x.client.conn.Paused() && float64(x.req.came-x.req.rated) < least {
+	period, cfg := x.s.relay.ratePeriod(), &x.s.relay.cfg.Relay
+	if x.client.conn.Paused() {
+		x.req.waits++
+		if cfg.ResponseTimeout > 0 && time.Duration(x.req.waits)*period >= cfg.ResponseTimeout {
+			x.fail(failHeaderTimeout, "The back-end server did not take the request.")
+			return
+		}
+		x.client.enter(phaseBody, period)
+		return
+	}
+	if least := float64(cfg.BodyMinRate) * period.Seconds(); float64(x.req.came-x.req.rated) < least {
 		x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
 		return
 	}
