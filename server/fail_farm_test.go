@@ -138,4 +138,7 @@ func TestStaleConnection(t *testing.T) {
 			t.Errorf("%s %q over a stale connection: %v", row.method, row.body, o)
 		}
 	}
+	if n := r.server.TotalsForTest().Retries; n != 0 {
+		t.Errorf("the relay sent %d requests again: the enabler should have", n)
+	}
 }

@@ -278,7 +278,11 @@ func TestHostileRelay(t *testing.T) {
 			for _, b := range row.send {
 				l.send(b)
 			}
+			began := time.Now()
 			l.isClosed()
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the lane was closed after %v", took)
+			}
 			const kept = 2 // connections that came when their request was over, and wait for the next
 			eventually(t, "nothing is left", func() bool { return e.Stats().Streams == 0 && e.Stats().Lanes == 0 && open() <= kept })
 		})
