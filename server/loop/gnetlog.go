@@ -14,8 +14,10 @@ func (g gnetLogger) Debugf(format string, args ...any) {
 func (g gnetLogger) Infof(format string, args ...any) {
 	g.log.Debug("gnet: " + fmt.Sprintf(format, args...))
 }
+
+// Warnf: all that gnet warns of is an event for a descriptor that a callback of the same round has closed, which is no news.
 func (g gnetLogger) Warnf(format string, args ...any) {
-	g.log.Warn("gnet: " + fmt.Sprintf(format, args...))
+	g.log.Debug("gnet: " + fmt.Sprintf(format, args...))
 }
 func (g gnetLogger) Errorf(format string, args ...any) {
 	g.log.Error("gnet: " + fmt.Sprintf(format, args...))

@@ -191,20 +191,20 @@ func (c *client) reject(q *http1.Request, f *failure, text string) {
 	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
 	c.s.logFailure(c, f, string(q.Path), text)
 	c.s.logRefused(c, q, a.status, f)
-	c.send(f, a, text)
+	c.send(f, a, text, 0)
 }
 
 // refuse answers what cannot be read as a request with a failure, and closes.
 func (c *client) refuse(f *failure, status int, text string) {
 	c.s.logFailure(c, f, "", text)
 	c.s.logRefused(c, nil, status, f)
-	c.send(f, answer{status: status, minor: 1, close: true}, text)
+	c.send(f, answer{status: status, minor: 1, close: true}, text, 0)
 }
 
-// send writes a failure.
-func (c *client) send(f *failure, a answer, text string) {
+// send writes a failure. took is how long the request has been under way.
+func (c *client) send(f *failure, a answer, text string, took time.Duration) {
 	c.s.stats.failures[f.index].Add(1)
-	c.s.stats.finished(a.status, 0)
+	c.s.stats.finished(a.status, took)
 	c.conn.SetBuffer(appendFailure(c.conn.Buffer(), f, a, text))
 	if a.close {
 		c.conn.Close()

@@ -195,8 +195,9 @@ func (x *exchange) fail(f *failure, text string) {
 	x.log(f)
 	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head)}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
+	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
-	c.send(f, a, text)
+	c.send(f, a, text, took)
 }
 
 // lost follows the end of the stream without an answer: once, another server may be asked, unless the back end has answered,

@@ -126,8 +126,9 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 	x.log(f)
 	x.cancel()
 	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head)}
+	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
-	c.send(f, a, text)
+	c.send(f, a, text, took)
 }
 
 // waitForLane has the exchange woken when the lane takes bodies again.
