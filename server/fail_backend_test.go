@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -89,6 +90,37 @@ func TestBackendStalls(t *testing.T) {
 	c.Close()
 	if path := <-gone; path != "/body" {
 		t.Error(path)
+	}
+	eventually(t, "nothing is left", func() bool { return r.server.TotalsForTest().InFlight == 0 })
+}
+
+// TestUpgradedEnds has a back end end an upgraded connection, well and with a reset: the client can tell one from the other.
+func TestUpgradedEnds(t *testing.T) {
+	backend := listenRaw(t, func(c net.Conn) {
+		in := bufio.NewReader(c)
+		path, err := readRequestHead(in)
+		if err != nil {
+			return
+		}
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = in.ReadByte() // until the client has got that far
+		if path == "/reset" {
+			_ = c.(*net.TCPConn).SetLinger(0) // the connection is closed next
+		}
+	})
+	r := startRelay(t, twoFarms)
+	startEnabler(t, r, "s1", backend)
+	for path, clean := range map[string]bool{"/well": true, "/reset": false} {
+		c := r.dial()
+		write(t, c, "GET /cli/iarelayserver/f"+path+" HTTP/1.1\r\nHost: a\r\n"+upgradeFields+"\r\n")
+		in := bufio.NewReader(c)
+		if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != 101 {
+			t.Fatal(resp, err)
+		}
+		write(t, c, "x")
+		if _, err := in.ReadByte(); (err == io.EOF) != clean {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 	eventually(t, "nothing is left", func() bool { return r.server.TotalsForTest().InFlight == 0 })
 }
