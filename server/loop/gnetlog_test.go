@@ -37,7 +37,7 @@ func TestGnetLevels(t *testing.T) {
 	g.Warnf("%d", 3)
 	g.Errorf("%d", 4)
 	g.Fatalf("%d", 5)
-	for i, level := range []string{"DEBUG", "DEBUG", "WARN", "ERROR", "ERROR"} {
+	for i, level := range []string{"DEBUG", "DEBUG", "DEBUG", "ERROR", "ERROR"} {
 		if want := "level=" + level + ` msg="gnet: ` + string(rune('1'+i)); !strings.Contains(out.String(), want) {
 			t.Errorf("%s is missing in %s", want, out.String())
 		}
