@@ -137,7 +137,7 @@ func (c *client) peers(q *http1.Request) {
 func (c *client) self(host string, lanes int) peer {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
-		return peer{Host: host, HTTPPort: 80, Lanes: lanes}
+		return peer{Host: strings.Trim(host, "[]"), HTTPPort: 80, Lanes: lanes}
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil { // the codec has checked it: digits up to 65535
