@@ -76,6 +76,7 @@ func startRelay(t testing.TB, change func(*config.Config)) *relayUnderTest {
 	cfg := config.Default()
 	cfg.Relay.Listen, cfg.Admin.Listen = []string{"127.0.0.1:0"}, "127.0.0.1:0"
 	cfg.Loops = 2
+	cfg.DrainGrace = 0 // tests leave idle connections behind
 	f := config.DefaultFarm()
 	f.ID = "f"
 	cfg.Relay.Farms = []config.Farm{f}

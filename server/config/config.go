@@ -29,6 +29,9 @@ type Config struct {
 	Loops int `toml:"loops"`
 	// How long running requests may take to finish after the first SIGTERM or SIGINT. 0: they are cut at once.
 	DrainTimeout time.Duration `toml:"drain_timeout"`
+	// How long connections that wait for a request may still bring one after the first SIGTERM or SIGINT: it is answered, and the
+	// connection closed. 0: they are closed at once, which loses what is on its way.
+	DrainGrace time.Duration `toml:"drain_grace"`
 
 	// Demo is set by Load when no file was given: serve the demonstration. It is no key of a file.
 	Demo bool `toml:"-"`
@@ -148,6 +151,7 @@ func Default() *Config {
 		Admin:        Admin{Listen: "127.0.0.1:8081"},
 		Log:          Log{Format: "auto", Verbosity: 1},
 		DrainTimeout: 30 * time.Second,
+		DrainGrace:   time.Second,
 	}
 }
 

@@ -173,7 +173,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, row := range []struct{ toml, want string }{
-		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are admin, drain_timeout, limits, log, loops, relay`},
+		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are admin, drain_grace, drain_timeout, limits, log, loops, relay`},
 		{`relay.lisen = ["x"]`, `f.toml:2: field "relay.lisen": unknown; there are `},
 		{`[relay.x]`, `f.toml:2: field "relay.x": unknown; there are `},
 		{`relay = 1`, `f.toml:2: field "relay": a table, not a value`},

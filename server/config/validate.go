@@ -135,6 +135,7 @@ func (c *checker) checkDurations() {
 		{"relay.body_grace", r.BodyGrace, true},
 		{"relay.heartbeat", r.Heartbeat, false},
 		{"drain_timeout", c.cfg.DrainTimeout, true},
+		{"drain_grace", c.cfg.DrainGrace, true},
 	} {
 		if d.zero {
 			c.require(d.d >= 0, d.path, d.d, "a duration of 0s or more")

@@ -174,8 +174,6 @@ func (c *client) begin(q *http1.Request) {
 		c.reject(q, failUnknownFarm, "There is no farm of this name.")
 	case !f.Enable:
 		c.reject(q, failFarmDisabled, "The farm is disabled.")
-	case r.draining.Load():
-		c.reject(q, failShutdown, "The relay server is shutting down.")
 	case r.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > r.cfg.Relay.MaxRequestBody:
 		c.reject(q, failTooLarge, "The body of the request is too large.")
 	case r.held.Load() > r.memory:
@@ -216,14 +214,27 @@ func (c *client) send(f *failure, a answer, text string, took time.Duration) {
 // nextRequest makes the connection ready for its next request.
 func (c *client) nextRequest() {
 	c.enter(phaseIdle, c.s.relay.cfg.Relay.IdleTimeout)
+	if c.s.relay.draining.Load() {
+		c.lastRequest()
+	}
 	switch {
-	case c.conn.InputEnded() && c.conn.Unread() == 0, c.s.relay.draining.Load():
+	case c.conn.InputEnded() && c.conn.Unread() == 0:
 		c.conn.Close()
 	case c.conn.Paused():
 		c.conn.Resume()
 	case c.conn.Unread() > 0:
 		c.conn.Again()
 	}
+}
+
+// lastRequest gives an idle connection a moment to bring one more request: it may be on its way, and would be lost.
+func (c *client) lastRequest() {
+	grace := c.s.relay.cfg.DrainGrace
+	if grace == 0 {
+		c.conn.Close()
+		return
+	}
+	c.enter(phaseIdle, min(grace, c.s.relay.cfg.Relay.IdleTimeout))
 }
 
 // Drained gives credit for what has left the output.

@@ -129,24 +129,36 @@ func (r *Relay) closeListeners() {
 	}
 }
 
-// Drain takes no new connections, tells the enablers that this relay goes away, closes idle clients, and waits until every
-// request in flight has its answer or ctx ends. Then the lanes are closed.
+// Drain takes no new connections, and closes each one that there is with its next answer, or after the drain grace when it
+// brings no request. Then it tells the enablers that this relay goes away, waits until every request in flight has its answer
+// or ctx ends, and closes the lanes.
 func (r *Relay) Drain(ctx context.Context) error {
 	r.draining.Store(true)
 	r.closeListeners()
-	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].drain() })
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	for r.InFlight() > 0 {
-		select {
-		case <-ctx.Done():
-			r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
-			return ctx.Err()
-		case <-t.C:
-		}
+	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].lastRequests() })
+	grace := time.Now().Add(r.cfg.DrainGrace)
+	r.waitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) })
+	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
+	if !r.waitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
+		r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
+		return ctx.Err()
 	}
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].closeLanes() })
 	return nil
+}
+
+// waitUntil waits for a condition that counters show; false means that ctx ended first.
+func (r *Relay) waitUntil(ctx context.Context, ok func() bool) bool {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-t.C:
+		}
+	}
+	return true
 }
 
 // Close gives back what the door holds besides connections, which are the group's. It is called when the group has stopped.
@@ -156,6 +168,15 @@ func (r *Relay) Close() error {
 		s.flushAccesses() // of requests that ended with the group
 	}
 	return r.access.close()
+}
+
+// clients is the number of clients' connections.
+func (r *Relay) clients() int64 {
+	n := int64(0)
+	for _, s := range r.shards {
+		n += s.stats.clients.Load()
+	}
+	return n
 }
 
 // InFlight is the number of requests that have begun and not ended.

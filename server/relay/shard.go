@@ -59,16 +59,20 @@ func (s *shard) release(x *exchange) {
 	}
 }
 
-// drain begins the end: enablers are told, idle clients leave.
-func (s *shard) drain() {
+// lastRequests begins the end: a connection that waits for a request may still bring one, for a moment.
+func (s *shard) lastRequests() {
+	s.loop.Conns(func(conn *loop.Conn) {
+		if c, ok := conn.Session().(*client); ok && c.x == nil && c.phase == phaseIdle && !conn.Closing() {
+			c.lastRequest()
+		}
+	})
+}
+
+// goAway tells the enablers that no request follows.
+func (s *shard) goAway() {
 	for _, l := range s.lanes {
 		l.goAway()
 	}
-	s.loop.Conns(func(conn *loop.Conn) {
-		if c, ok := conn.Session().(*client); ok && c.x == nil {
-			conn.Close()
-		}
-	})
 }
 
 func (s *shard) closeLanes() {
