@@ -16,8 +16,9 @@
 //	data      both     body bytes                                                    last
 //	trailer   both     trailer fields as HTTP/1.1 text; ends the body                last
 //	credit    both     4 bytes: how many more body bytes its sender takes            -
-//	reset     both     code 2 | text; ends the stream                                unseen, retry
-//	upgraded  enabler  nothing: after a 101, data is opaque in both directions       -
+//	reset     both     code 2 | text; ends the stream                                unseen
+//	upgraded  enabler  nothing: data is opaque from here on. The upgrade flag of the
+//	                   response says so already; taken, and without effect           -
 //	status    enabler  1 byte, 1 = back end up, 0 = down | text                      -
 //	ping pong both     8 bytes, returned as they are                                 -
 //	goaway    both     4 bytes: reconnect after so many ms; no new streams           -
@@ -73,7 +74,6 @@ const (
 	FlagChunked                   // the head says chunked: the length of the body is not known before its end
 	FlagUpgrade                   // the request asks for, or the response grants, another protocol
 	FlagUnseen                    // of a reset: the back end saw nothing of the request
-	FlagSecure                    // of a request: the client came over TLS
 )
 
 // Lengths, in bytes.

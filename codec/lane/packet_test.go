@@ -20,7 +20,7 @@ var packetRows = []struct {
 }{
 	{"hello", Packet{OpHello, 0, 0, []byte("\x01\x00\x02\x00\x04\x00\x00\x00\x00\x75\x30\x00\x01\x00\x00")},
 		"00000021\x01\x00\x00\x00\x00\x00\x01\x00\x02\x00\x04\x00\x00\x00\x00\x75\x30\x00\x01\x00\x00"},
-	{"request", Packet{OpRequest, FlagLast | FlagSecure, 7, []byte("GET / HTTP/1.1\r\n\r\n")}, "00000024\x02\x21\x00\x00\x00\x07GET / HTTP/1.1\r\n\r\n"},
+	{"request", Packet{OpRequest, FlagLast | FlagUpgrade, 7, []byte("GET / HTTP/1.1\r\n\r\n")}, "00000024\x02\x09\x00\x00\x00\x07GET / HTTP/1.1\r\n\r\n"},
 	{"response", Packet{OpResponse, FlagChunked, 7, []byte("HTTP/1.1 200 OK\r\n\r\n")}, "00000025\x03\x04\x00\x00\x00\x07HTTP/1.1 200 OK\r\n\r\n"},
 	{"information", Packet{OpResponse, FlagInfo, 7, []byte("HTTP/1.1 100 \r\n\r\n")}, "00000023\x03\x02\x00\x00\x00\x07HTTP/1.1 100 \r\n\r\n"},
 	{"data", Packet{OpData, 0, 0x01020304, []byte("body")}, "00000010\x04\x00\x01\x02\x03\x04body"},

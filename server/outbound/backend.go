@@ -15,10 +15,9 @@ type backend struct {
 	conn *loop.Conn
 	s    *stream // whose answer it reads; nil while it is idle
 
-	chunks   http1.Chunked
-	left     int64         // bytes of the body that are still to come; -1 when chunked, -2 until the connection ends
-	lifetime time.Duration // how long it may be idle
-	idle     time.Time     // since when it is
+	chunks http1.Chunked
+	left   int64     // bytes of the body that are still to come; -1 when chunked, -2 until the connection ends
+	idle   time.Time // since when it is
 
 	used                   bool // it has waited in the pool: the back end may have closed it in the meantime
 	inBody, keep, upgraded bool
@@ -33,7 +32,7 @@ const (
 
 func newBackend(sh *shard, c *loop.Conn) *backend {
 	c.SetWatermarks(backendHigh, backendLow)
-	return &backend{sh: sh, conn: c, lifetime: idleTime}
+	return &backend{sh: sh, conn: c}
 }
 
 var (

@@ -60,7 +60,7 @@ func (p *pool) sweep() {
 	now := time.Now()
 	keep := p.idle[:0]
 	for _, b := range p.idle {
-		if now.Sub(b.idle) > b.lifetime {
+		if now.Sub(b.idle) > idleTime {
 			b.conn.Close()
 		} else {
 			keep = append(keep, b)

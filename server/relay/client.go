@@ -91,13 +91,10 @@ func (c *client) enterStream() {
 
 // checkTaken cuts a client that has taken nothing of its answer since the last look, though there was something to take.
 func (c *client) checkTaken() {
-	resp, unacked := &c.x.resp, c.conn.Unacked()
-	taken := resp.went - int64(unacked)
-	if unacked > 0 && taken == resp.taken {
+	if c.x.resp.stalls(c.conn.Unacked()) {
 		c.x.fail(failClientTimeout, "The client did not take its answer.")
 		return
 	}
-	resp.taken = taken
 	c.enterStream()
 }
 

@@ -49,7 +49,8 @@ type response struct {
 	recv   lane.RecvWindow
 	left   int64 // bytes of the body that are still to come; -1 when unknown
 	went   int64 // bytes of the body given to the client's connection
-	taken  int64 // went, less what the client had not taken when it was looked at last
+	taken  int64 // went, less what the client had not acknowledged when it was looked at last
+	owed   bool  // there was something to acknowledge then
 	held   int   // of these, bytes without credit for them yet, because the client is slow
 	status int
 
@@ -57,6 +58,15 @@ type response struct {
 	chunked  bool // to the client
 	upgraded bool // both directions are opaque
 	closes   bool // the client's connection ends with it
+}
+
+// stalls looks whether the client takes its answer, of which unacked bytes are not acknowledged. It does not when something was
+// outstanding at the last look, too, and nothing of it has been acknowledged since: what was sent just before a look proves nothing.
+func (r *response) stalls(unacked int) bool {
+	taken, owed := r.went-int64(unacked), unacked > 0
+	stalled := owed && r.owed && taken == r.taken
+	r.taken, r.owed = taken, owed
+	return stalled
 }
 
 // startExchange sends a request to a back-end server. q and path are valid during the call.
