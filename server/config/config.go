@@ -21,6 +21,7 @@ import (
 // field's name in a file, unit tells what a number stands for: bytes, port or verbosity.
 type Config struct {
 	Relay  Relay  `toml:"relay"`
+	Engine Engine `toml:"engine"`
 	Admin  Admin  `toml:"admin"`
 	Log    Log    `toml:"log"`
 	Limits Limits `toml:"limits"`
@@ -117,7 +118,7 @@ type Limits struct {
 // DefaultListen is where the relay door opens when it is configured and nobody says where.
 const DefaultListen = "127.0.0.1:8080"
 
-// Default returns the configuration of the demonstration, less its farm: every field has the default of its manual.
+// Default returns the configuration of the demonstration, less its farm and its engine: every field has the default of its manual.
 func Default() *Config {
 	return &Config{
 		Relay: Relay{
@@ -148,6 +149,7 @@ func Default() *Config {
 			Fields:          100,
 			TrailerBytes:    8 << 10,
 		},
+		Engine:       defaultEngine(),
 		Admin:        Admin{Listen: "127.0.0.1:8081"},
 		Log:          Log{Format: "auto", Verbosity: 1},
 		DrainTimeout: 30 * time.Second,

@@ -70,10 +70,14 @@ func reference(t *testing.T) string {
 			case f.value.Kind() == reflect.Struct:
 				tables = append(tables, f)
 			case isTables(f.value):
+				f.name = prefix + f.name
 				lists = append(lists, f)
 			default:
-				value := strings.ReplaceAll(formatTOML(f), "|", "\\|")
-				fmt.Fprintf(&out, "| %s | `%s` | %s |\n", names, value, strings.ReplaceAll(doc, "|", "\\|"))
+				value := "`" + strings.ReplaceAll(formatTOML(f), "|", "\\|") + "`"
+				if prefix == "" && table.Type() == reflect.TypeFor[EngineMode]() && f.name != "mode" {
+					value = "as in `engine.defaults`"
+				}
+				fmt.Fprintf(&out, "| %s | %s | %s |\n", names, value, strings.ReplaceAll(doc, "|", "\\|"))
 			}
 		}
 		for _, f := range tables {
@@ -84,7 +88,7 @@ func reference(t *testing.T) string {
 	write("In front of all tables", "", reflect.ValueOf(cfg).Elem(), true)
 	for _, f := range lists {
 		element, _ := appendDefault(f.value)
-		write("`[[relay."+f.name+"]]`", "", element, false)
+		write("`[["+f.name+"]]`", "", element, false)
 	}
 	return out.String() + "\n"
 }
@@ -93,7 +97,7 @@ func reference(t *testing.T) string {
 func fieldDocs(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
-	for _, file := range []string{"config.go", "farm.go"} {
+	for _, file := range []string{"config.go", "farm.go", "engine.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,11 @@ func Dump(w io.Writer, cfg *Config) error {
 
 // dumpTable writes the values of a table, then the tables in it.
 func dumpTable(out *bufio.Writer, path string, table reflect.Value) {
+	mode, ofMode := table.Addr().Interface().(*EngineMode)
 	for f := range fieldsOf(table) {
+		if ofMode && path == "engine.mode." && f.name != "mode" && !mode.holds(f.index) {
+			continue // as in engine.defaults
+		}
 		if f.value.Kind() != reflect.Struct && !isTables(f.value) {
 			fmt.Fprintf(out, "%s = %s\n", f.name, formatTOML(f))
 		}

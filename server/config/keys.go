@@ -12,6 +12,7 @@ import (
 type field struct {
 	name, unit string // the name is dotted where the field comes from keysOf: relay.listen
 	value      reflect.Value
+	index      int // of the field in its struct
 }
 
 // env returns the name in the environment of a field from keysOf.
@@ -44,7 +45,7 @@ func fieldsOf(table reflect.Value) func(yield func(field) bool) {
 	return func(yield func(field) bool) {
 		for i := range table.NumField() {
 			tag := table.Type().Field(i).Tag
-			if name := tag.Get("toml"); name != "-" && !yield(field{name, tag.Get("unit"), table.Field(i)}) {
+			if name := tag.Get("toml"); name != "-" && !yield(field{name, tag.Get("unit"), table.Field(i), i}) {
 				return
 			}
 		}
@@ -74,7 +75,7 @@ func names(table reflect.Value) string {
 // isTables tells a list of tables, such as [[relay.farm]], from a scalar or a list of texts.
 func isTables(v reflect.Value) bool {
 	switch v.Interface().(type) {
-	case []RelayServer, []Farm, []Backend:
+	case []RelayServer, []Farm, []Backend, []EngineMode, []EngineType, []EngineRun:
 		return true
 	}
 	return false
@@ -91,6 +92,12 @@ func appendDefault(tables reflect.Value) (reflect.Value, int) {
 		element = DefaultFarm()
 	case []Backend:
 		element = DefaultBackend()
+	case []EngineMode:
+		element = EngineMode{} // what is not set is as in engine.defaults
+	case []EngineType:
+		element = EngineType{}
+	case []EngineRun:
+		element = DefaultEngineRun()
 	default:
 		panic(fmt.Sprintf("BUG: config: %s is no list of tables", tables.Type()))
 	}

@@ -3,9 +3,11 @@ package config
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,7 @@ func Load(s Sources) (*Config, []Warning, error) {
 	}
 	l.loadEnviron()
 	l.loadSet()
+	l.markZeros()
 	l.chooseDoors()
 	if len(l.cfg.Relay.TrustedProxies) == 0 {
 		for _, at := range l.clientHTTPS {
@@ -75,23 +78,48 @@ func (l *loader) addDemo() {
 	l.cfg.Relay.Backends = []Backend{backend}
 }
 
-// chooseDoors closes the relay door when files were given and nothing was said about it.
+// chooseDoors closes the doors of which nothing was said, when files were given.
 func (l *loader) chooseDoors() {
-	if _, set := l.from["relay.listen"]; set || l.cfg.Demo {
+	if l.cfg.Demo {
 		return
 	}
-	for path := range l.from {
-		if strings.HasPrefix(path, "relay") {
-			l.warn(where{}, "field %q: not set: listening on %s", "relay.listen", DefaultListen)
-			return
-		}
-	}
-	l.cfg.Relay.Listen = nil
 	file := l.TOML
 	if file == "" {
 		file = l.RSConfig
 	}
-	l.from["relay.listen"] = origin{where{file: file}, "relay.listen"}
+	for _, door := range []struct {
+		prefix   string
+		listen   *[]string
+		byItself string
+		keys     []string // any of these says where to listen
+	}{
+		{"relay", &l.cfg.Relay.Listen, DefaultListen, []string{"relay.listen"}},
+		{"engine", &l.cfg.Engine.Listen, DefaultEngineListen, []string{"engine.listen", "engine.listen_utf8", "engine.listen_tls"}},
+	} {
+		switch {
+		case l.from.has(door.keys[0]):
+		case slices.ContainsFunc(door.keys, l.from.has):
+			*door.listen = nil // it was said where else
+		case l.from.mentions(door.prefix):
+			l.warn(where{}, "field %q: not set: listening on %s", door.keys[0], door.byItself)
+		default:
+			*door.listen = nil
+			l.from[door.keys[0]] = origin{where{file: file}, door.keys[0]}
+		}
+	}
+}
+
+// markZeros notes the keys of [[engine.mode]] that were set to what they would be anyway.
+func (l *loader) markZeros() {
+	for i := range l.cfg.Engine.Modes {
+		m := &l.cfg.Engine.Modes[i]
+		m.zeros = 0
+		for f := range fieldsOf(reflect.ValueOf(m).Elem()) {
+			if l.from.has(fmt.Sprintf("engine.mode[%d].%s", i, f.name)) && f.value.IsZero() {
+				m.zeros |= 1 << f.index
+			}
+		}
+	}
 }
 
 // read returns the content of a file, or reports why there is none.

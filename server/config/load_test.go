@@ -99,6 +99,21 @@ id = "a"
 	}
 }
 
+// otherTexts has the keys that cannot be just any text.
+var otherTexts = map[string]string{
+	"admin.listen": "127.0.0.1:99", "log.level": "debug", "log.format": "json",
+	"engine.encoding": "UTF8", "engine.list_access": "password", "engine.client.utf_length": "chars", "engine.client.length_pad": "space",
+	"engine.client.on_disconnect": "kill", "engine.pool.queue_policy": "lifo-overload", "engine.process.transport": "stdio",
+	"engine.process.break_signal": "USR1", "engine.statistics.input": "same", "engine.statistics.output": "stats.example.com:8090",
+	"engine.defaults.mode": "2", "engine.defaults.pooling": "connection",
+}
+
+// fieldIndex returns the place of a key in an EngineMode.
+func fieldIndex(key string) int {
+	f, _ := lookup(reflect.ValueOf(&EngineMode{}).Elem(), key)
+	return f.index
+}
+
 // TestEveryKeyFromEverySource sets each key by TOML, environment and --set to a value that is not its default.
 func TestEveryKeyFromEverySource(t *testing.T) {
 	other := Default()
@@ -107,14 +122,16 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		case *bool:
 			*v = !*v
 		case *string:
-			*v = map[string]string{"admin.listen": "127.0.0.1:99", "log.level": "debug", "log.format": "json"}[k.name]
+			*v = otherTexts[k.name]
 			if *v == "" {
 				*v = "other"
 			}
 		case *[]string:
 			*v = []string{fmt.Sprintf("/other%d", i), fmt.Sprintf("/another%d", i)}
-			if k.name == "relay.listen" {
-				*v = []string{":1", "[::1]:2"}
+			if strings.Contains(k.name, ".listen") {
+				*v = []string{fmt.Sprintf(":%d", 1000+i), fmt.Sprintf("[::1]:%d", 2000+i)}
+			} else if k.name == "engine.process.env" {
+				*v = []string{"A=b", "C="}
 			}
 		case *[]netip.Prefix:
 			*v = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -127,10 +144,19 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	if err := other.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	other.Engine.Types = []EngineType{{Name: "other", Command: "a 'b c'"}}
+	other.Engine.Modes = []EngineMode{{Mode: "1", Procedure: "P"}, {Mode: "-1", zeros: 1<<fieldIndex("startup_flags") | 1<<fieldIndex("application")}}
+	other.Engine.Runs = []EngineRun{{When: "monitor", Procedure: "P", Every: time.Second}, {When: "auto", Procedure: "Q", Application: "A", UserName: "U"}}
 	other.Relay.Farms = []Farm{{ID: "a", Enable: true, Verbosity: 2, MaxClientBuffer: 5000, Description: "\"quoted\"\té\\"}}
 	other.Relay.Servers = []RelayServer{{Host: "::1", HTTPPort: 0, HTTPSPort: 9, Enable: false}}
 	other.Relay.Backends = []Backend{{Farm: "a", ID: "b", Enable: false, Verbosity: inherit}}
 
+	secrets := map[string]*string{"control": &other.Engine.ControlPassword, "token": &other.Engine.DialIn.Token, "password": &other.Engine.Defaults.Password}
+	for _, secret := range secrets {
+		*secret = "" // a dump masks them
+	}
+	dialIn := other.Engine.DialIn.Listen // not without a token
+	other.Engine.DialIn.Listen = nil
 	var dump bytes.Buffer
 	if err := Dump(&dump, other); err != nil {
 		t.Fatal(err)
@@ -139,13 +165,20 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	if got := mustLoad(t, s); !reflect.DeepEqual(got, other) {
 		t.Errorf("by TOML: got %+v\nwant %+v\nfrom %s", got, other, dump.String())
 	}
+	other.Engine.DialIn.Listen = dialIn
+	for name, secret := range secrets {
+		*secret = "other " + name
+	}
+	other.Engine.Modes, other.Engine.Types, other.Engine.Runs = nil, nil, nil
 	other.Relay.Farms, other.Relay.Servers, other.Relay.Backends = nil, nil, nil
 	for _, how := range []string{"environment", "--set"} {
 		s := Sources{TOML: "f", ReadFile: files(map[string]string{"f": ""})}
 		for _, k := range keysOf(other) {
 			value := strings.Trim(strings.NewReplacer(`", "`, ",", `"`, "", "[", "", "]", "").Replace(formatTOML(k)), " ")
-			if k.name == "relay.listen" {
-				value = strings.Join(other.Relay.Listen, ",")
+			if list, ok := k.value.Interface().([]string); ok {
+				value = strings.Join(list, ",")
+			} else if k.unit == "secret" {
+				value = k.value.String()
 			}
 			if how == "--set" {
 				s.Set = append(s.Set, k.name+"="+value)
@@ -173,7 +206,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, row := range []struct{ toml, want string }{
-		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are admin, drain_grace, drain_timeout, limits, log, loops, relay`},
+		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are admin, drain_grace, drain_timeout, engine, limits, log, loops, relay`},
 		{`relay.lisen = ["x"]`, `f.toml:2: field "relay.lisen": unknown; there are `},
 		{`[relay.x]`, `f.toml:2: field "relay.x": unknown; there are `},
 		{`relay = 1`, `f.toml:2: field "relay": a table, not a value`},

@@ -33,6 +33,22 @@ func (o origins) at(path string) origin {
 	return origin{name: path}
 }
 
+// has tells whether path was set.
+func (o origins) has(path string) bool {
+	_, found := o[path]
+	return found
+}
+
+// mentions tells whether anything was said about a table.
+func (o origins) mentions(table string) bool {
+	for path := range o {
+		if rest, ok := strings.CutPrefix(path, table); ok && (rest == "" || rest[0] == '.') {
+			return true
+		}
+	}
+	return false
+}
+
 // checker looks for mistakes in a Config whose fields have been parsed.
 type checker struct {
 	*problems
@@ -78,8 +94,9 @@ func (c *checker) require(ok bool, path string, value any, want string) {
 }
 
 func (c *checker) checkAddresses() {
-	if len(c.cfg.Relay.Listen) == 0 {
-		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080")
+	e := &c.cfg.Engine
+	if len(c.cfg.Relay.Listen)+len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS) == 0 {
+		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080, or one in engine.listen")
 	}
 	seen := map[string]string{}
 	listen := func(path, addr string) {

@@ -100,7 +100,12 @@ func assignNumber(v reflect.Value, unit string, s scalar) string {
 }
 
 // assignList parses items into a list field. Like assign it returns what would be right.
+// An empty list is kept as nil.
 func assignList(v reflect.Value, items []string) string {
+	if len(items) == 0 {
+		v.SetZero()
+		return ""
+	}
 	if v.Type() == reflect.TypeFor[[]string]() {
 		v.Set(reflect.ValueOf(items))
 		return ""
@@ -120,7 +125,7 @@ func assignList(v reflect.Value, items []string) string {
 	return ""
 }
 
-// splitList cuts a list that is written in one line: at commas and blanks. The result is never nil.
+// splitList cuts a list that is written in one line: at commas and blanks.
 func splitList(s string) []string {
 	return append([]string{}, strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })...)
 }
