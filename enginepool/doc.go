@@ -1,0 +1,28 @@
+// Package enginepool decides which engine process takes which request, and when engines are started, retired and killed. It
+// touches no socket, process or clock: events go in with the time as an argument, and what is to be done comes out as calls of
+// a Host.
+//
+// The nouns: an Engine is one process, or one that has dialled in; a Signature says for whom it has logged in; a Line is all that
+// there is for one signature: engines and waiting requests; a slot is the right to have one more pooled engine. A request that wants
+// an engine is a Waiter.
+//
+// A Pool has a Shard for each event loop. An engine and a waiter belong to one shard, whose loop alone touches them, so a request
+// whose shard has an idle engine crosses no loop. What shards must know of each other stands in atomics: of each line and shard,
+// whether an engine idles there and since when the oldest request waits. From them follows:
+//
+//   - A shard without an idle engine asks one that has (Want), and gets the engine itself, connection and all: Host.Move.
+//   - An engine that comes free on a shard goes to another one whose oldest request has waited longer than its own by more than
+//     the fairness (1 ms): requests of a line are served in the order of their coming, to within that.
+//   - A slot is reserved before a process is started and given back when it has been reaped, so there are never more pooled
+//     engines than MaxEngines.
+//
+// The life of an engine (phase.go):
+//
+//	starting -> login -> startup -> idle <-> active, timer
+//	any of them -> shutdown -> logoff -> terminating -> killed -> gone
+//	active -> breaking -> terminating
+//
+// Each phase has a deadline, after which the next step of the ladder follows: no engine stays where it is for ever.
+//
+// Sources: seed "engine server"; the rules about slots, waiting and stopping complete it.
+package enginepool

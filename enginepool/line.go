@@ -1,0 +1,105 @@
+package enginepool
+
+import "sync/atomic"
+
+// Line is all there is for one signature. Its bays are owned by their shards.
+type Line struct {
+	// Fixed when made.
+	Login   Login
+	sig     Signature
+	private bool // of one bound engine or phantom: in no table, without slots
+	bays    []bay
+
+	// Any goroutine.
+	refs      atomic.Int64 // sessions that hold the line and engines of it; dead when it has left the table
+	ready     atomic.Int32 // engines that have logged in
+	engines   atomic.Int32 // engines that hold a slot
+	failures  atomic.Int32 // starts that failed, in a row
+	keep      atomic.Bool  // MinEngines of it live always
+	notBefore atomic.Int64 // no start before that time
+	failText  atomic.Pointer[string]
+}
+
+const dead = -1 << 40 // refs of a line that has left the table
+
+// bay is the part of a line that one shard has.
+type bay struct {
+	// Owned by the shard's loop.
+	line     *Line
+	waiting  queue
+	idle     ring
+	engines  []*Engine // of this line and shard, whatever they do
+	starting int       // of them, those that have not logged in
+	asked    bool      // another shard was asked for an engine and has not answered
+	stalled  int64     // when somebody was last found waiting beside an idle engine
+	evicted  int64     // when a slot of another line was last looked for
+	listed   bool      // is in the shard's list of bays
+
+	// Any goroutine; written by the shard's loop, but for claimed.
+	_       [64]byte
+	head    atomic.Int64 // rank of the next waiter; 0: nobody waits
+	idles   atomic.Bool  // an engine idles here
+	claimed atomic.Bool  // an engine of another shard is on its way here
+	_       [64]byte
+}
+
+// Ready tells whether an engine of the line has logged in, busy or not.
+func (l *Line) Ready() bool { return l.ready.Load() > 0 }
+
+// Waiting is the number of requests that wait, on the loop of shard s.
+func (l *Line) Waiting(s *Shard) int { return l.bays[s.index].waiting.len }
+
+// retain keeps the line in the table; false: it has left, and another one is to be made.
+func (l *Line) retain() bool { return l.refs.Add(1) > 0 }
+
+// Release gives back what Pool.Line or Pool.PrivateLine has returned.
+func (l *Line) Release(p *Pool) {
+	if l.refs.Add(-1) == 0 && !l.private && l.refs.CompareAndSwap(0, dead) {
+		p.dropLine(l)
+	}
+}
+
+// publishHead tells the other shards who is next.
+func (b *bay) publishHead() {
+	if b.waiting.front == nil {
+		b.head.Store(0)
+	} else {
+		b.head.Store(b.waiting.front.rank)
+	}
+}
+
+func (b *bay) pushIdle(e *Engine) {
+	b.idle.push(e)
+	if b.idle.len == 1 {
+		b.idles.Store(true)
+	}
+}
+
+func (b *bay) removeIdle(e *Engine) {
+	b.idle.remove(e)
+	if b.idle.len == 0 {
+		b.idles.Store(false)
+	}
+}
+
+// spare returns the least busy engine that takes one more request ahead, or nil.
+func (b *bay) spare() *Engine {
+	var least *Engine
+	for _, e := range b.engines {
+		if e.phase == Active && e.running < e.ahead && e.takes() && (least == nil || e.running < least.running) {
+			least = e
+		}
+	}
+	return least
+}
+
+func (b *bay) forget(e *Engine) {
+	for i, other := range b.engines {
+		if other == e {
+			b.engines[i] = b.engines[len(b.engines)-1]
+			b.engines[len(b.engines)-1] = nil
+			b.engines = b.engines[:len(b.engines)-1]
+			return
+		}
+	}
+}
