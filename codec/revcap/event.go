@@ -191,3 +191,13 @@ func beginEvent(dst []byte, s Status, rid uint64) []byte {
 	dst = appendField(dst, s.String())
 	return append(dst, '0', frame.Delimiter)
 }
+
+// AppendEventHead is AppendEvent for an event with a body, of which the caller appends size bytes.
+func AppendEventHead(dst []byte, s Status, rid uint64, text string, size int) []byte {
+	start := len(dst)
+	dst = beginEvent(dst, s, rid)
+	if s == Completed || s == ProcError {
+		dst = appendField(dst, text)
+	}
+	return finish(dst, start, size)
+}

@@ -236,3 +236,17 @@ func BenchmarkAppendEvent(b *testing.B) {
 		dst = AppendEvent(dst[:0], Completed, 123456, "", body)
 	}
 }
+
+// TestAppendEventHead: with the body behind it, it is the whole event.
+func TestAppendEventHead(t *testing.T) {
+	for _, row := range eventRows {
+		if row.status == Unprocessed || row.status == Processing || row.status == Bye {
+			continue // no body
+		}
+		body := wire(row.body)
+		out := append(AppendEventHead([]byte("x"), row.status, row.rid, row.text, len(body)), body...)
+		if string(out) != "x"+framed(row.head+row.body) {
+			t.Errorf("%s: %q, want x%q", row.name, out, framed(row.head+row.body))
+		}
+	}
+}
