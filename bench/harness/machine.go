@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -12,15 +13,19 @@ import (
 
 // Machine describes what was measured where, as a Markdown list: hardware, kernel, versions, commit, date.
 func Machine() string {
+	return machine([]string{"nginx", "-v"}, []string{"haproxy", "-v"}, []string{"wrk", "-v"}, []string{"ssh", "-V"},
+		[]string{"frps", "--version"}, []string{"chisel", "--version"})
+}
+
+// machine is Machine with the commands that tell the versions of the peers.
+func machine(tools ...[]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "- date: %s\n", time.Now().UTC().Format("2006-01-02 15:04 MST"))
 	fmt.Fprintf(&b, "- commit: %s\n", commit())
 	fmt.Fprintf(&b, "- cpu: %s, %d usable; kernel %s\n", cpuModel(), runtime.NumCPU(), output("uname", "-r"))
 	fmt.Fprintf(&b, "- %s\n", output("go", "version"))
-	for _, tool := range [][]string{
-		{"nginx", "-v"}, {"haproxy", "-v"}, {"wrk", "-v"}, {"ssh", "-V"}, {"frps", "--version"}, {"chisel", "--version"},
-	} {
-		fmt.Fprintf(&b, "- %s: %s\n", tool[0], output(tool...))
+	for _, tool := range tools {
+		fmt.Fprintf(&b, "- %s: %s\n", filepath.Base(tool[0]), output(tool...))
 	}
 	return b.String()
 }
