@@ -5,10 +5,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 # What tests and benchmarks run beside Go: command=Debian packages. gcc is for the race detector.
-TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=openssh-client node=nodejs gcc=gcc,libc6-dev
+# Debian's php-fpm has its version in its name: a path with a wildcard.
+TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=openssh-client node=nodejs gcc=gcc,libc6-dev \
+	python3=python3 /usr/sbin/php-fpm*=php-fpm uwsgi_python3=uwsgi-core,uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz lint check bench bench-relay govulncheck tools
+.PHONY: help run build test race fuzz lint check bench bench-relay bench-engine govulncheck tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,9 @@ bench: ## run every benchmark of whole servers: long
 bench-relay: ## measure the relay beside its peers
 	@go run ./bench/relay
 
+bench-engine: tools ## measure the engine door beside its peers
+	@go run ./bench/engine
+
 govulncheck: ## look for known vulnerabilities, if the network allows
 	-@go run $(GOVULNCHECK) ./...
 
@@ -52,7 +57,7 @@ govulncheck: ## look for known vulnerabilities, if the network allows
 tools:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
 	for tool in $(TOOLS); do \
-	  command -v "$${tool%%=*}" >/dev/null || missing="$$missing $$(echo "$${tool#*=}" | tr , ' ')"; \
+	  set -- $${tool%%=*}; command -v "$$1" >/dev/null || missing="$$missing $$(echo "$${tool#*=}" | tr , ' ')"; \
 	done; \
 	test -n "$$missing" || exit 0; \
 	command -v apt-get >/dev/null || { echo "missing, and there is no apt-get to install it:$$missing"; exit 0; }; \
