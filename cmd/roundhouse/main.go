@@ -57,7 +57,7 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newVersion())
+	root.AddCommand(newServe(environ), newCheck(environ), newEngine(), newVersion())
 	return root
 }
 
