@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,10 +12,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"roundhouse/cmd/process"
+	"roundhouse/enginepool/proc"
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 )
 
 func main() {
+	if err := proc.SealDescriptors(); err != nil {
+		fmt.Fprintln(os.Stderr, "roundhouse: warning:", err)
+	}
+	handover.Inherit()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
@@ -67,8 +74,9 @@ func addSources(cmd *cobra.Command, s *config.Sources) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.TOML, "config", "c", "", "read a TOML `file`")
 	flags.StringVar(&s.RSConfig, "rs-config", "", "read an rs.config `file`")
+	flags.StringVar(&s.EServer, "eserver", "", "read an eserver.cfg `file`")
 	flags.StringArrayVar(&s.Set, "set", nil, "set one `key=value`, as relay.listen=:8080; may be given several times")
-	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config a mistake")
+	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config or key of the eserver.cfg a mistake")
 }
 
 // load reads the configuration. Warnings go to warn.
@@ -88,7 +96,7 @@ func newServe(environ []string) *cobra.Command {
 	var test, dump bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the server until SIGTERM or SIGINT; a second one ends it at once",
+		Short: "Run the server until SIGTERM or SIGINT; a second one ends it at once; SIGUSR2 replaces it",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if test || dump {
 				return check(cmd, sources, dump)
@@ -115,6 +123,8 @@ func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
 		log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
 	}
 	ctx, stop := process.NotifyContext(cmd.Context(), log, lines.Close)
+	defer stop()
+	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
 	defer stop()
 	if err := runServer(ctx, cfg, log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}

@@ -28,6 +28,7 @@ func TestCommandLine(t *testing.T) {
 	right := write(t, "right.toml", "[relay]\nlisten = [\":1\"]\n[[relay.farm]]\nid = \"a\"\n[[relay.backend]]\nfarm = \"a\"\nid = \"s\"\ntoken = \"hunter2\"\n")
 	wrong := write(t, "wrong.toml", "lops = 1\nloops = -1\n")
 	rs := write(t, "rs.config", "[options]\nnothing = 1\n")
+	es := write(t, "eserver.cfg", "// engines\nPortNumber=8088\nEngine_default=engine -q\nControlPassword=hunter2\nNothing=1\n")
 	for _, row := range []struct {
 		args     string
 		environ  []string
@@ -43,6 +44,10 @@ func TestCommandLine(t *testing.T) {
 		{"check -c " + wrong + ".none", nil, 78, "", "cannot read"},
 		{"check --rs-config " + rs, nil, 0, "right", "warning: " + rs + ":2: field \"nothing\": unknown in [options]: ignored"},
 		{"check --strict --rs-config " + rs, nil, 78, "", rs + ":2: field \"nothing\": unknown"},
+		{"check --eserver " + es, nil, 0, "right", "warning: " + es + ":5: field \"Nothing\": unknown: ignored"},
+		{"check --strict --eserver " + es, nil, 78, "", es + ":5: field \"Nothing\": unknown"},
+		{"check --eserver " + rs, nil, 78, "", rs + ":1: neither a comment, which starts with //, nor Key=Value"},
+		{"serve -T --eserver " + es, nil, 0, "control_password = \"***\"", es + ":4: field \"ControlPassword\": in clear text"},
 		{"check", []string{"ROUNDHOUSE_LOOPS=x"}, 78, "", "environment: field \"ROUNDHOUSE_LOOPS\""},
 		{"check --set loops=x --set relay.listen=y", nil, 78, "", "--set: field \"loops\": value \"x\": a whole number\n--set: field \"relay.listen\""},
 		{"serve -t -c " + wrong, nil, 78, "", "lops"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,13 +14,13 @@ import (
 
 // Sources says where a Config comes from.
 type Sources struct {
-	// TOML and RSConfig are paths of files; empty: there is none. Without either, the demonstration is configured.
-	TOML, RSConfig string
+	// TOML, RSConfig and EServer are paths of files; empty: there is none. Without any, the demonstration is configured.
+	TOML, RSConfig, EServer string
 	// Environ holds NAME=value pairs, as os.Environ returns them; those that start with ROUNDHOUSE_ count.
 	Environ []string
 	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
 	Set []string
-	// Strict makes an unknown property of an rs.config a mistake instead of a warning.
+	// Strict makes an unknown property of an rs.config, or key of an eserver.cfg, a mistake instead of a warning.
 	Strict bool
 	// ReadFile reads a file; nil: os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
@@ -33,7 +34,7 @@ func Load(s Sources) (*Config, []Warning, error) {
 		s.ReadFile = os.ReadFile
 	}
 	l := &loader{problems: new(problems), Sources: s, cfg: Default(), from: origins{}}
-	l.cfg.Demo = s.TOML == "" && s.RSConfig == ""
+	l.cfg.Demo = s.TOML == "" && s.RSConfig == "" && s.EServer == ""
 	if l.cfg.Demo {
 		l.addDemo()
 	}
@@ -43,10 +44,16 @@ func Load(s Sources) (*Config, []Warning, error) {
 	if s.RSConfig != "" {
 		l.loadRSConfig(s.RSConfig)
 	}
+	if s.EServer != "" {
+		l.loadEServer(s.EServer)
+	}
 	l.loadEnviron()
 	l.loadSet()
 	l.markZeros()
 	l.chooseDoors()
+	l.cfg.Engine.Encoding = normalEncoding(l.cfg.Engine.Encoding)
+	l.requireEngine()
+	l.checkPreset()
 	if len(l.cfg.Relay.TrustedProxies) == 0 {
 		for _, at := range l.clientHTTPS {
 			l.warn(at, "field %q: HTTPS is demanded of clients, and there is neither a TLS listener nor a trusted proxy", "client_security")
@@ -67,6 +74,7 @@ type loader struct {
 	cfg         *Config
 	from        origins
 	clientHTTPS []where // the places that demand HTTPS of clients
+	modern      *origin // where Preset=modern stands, if it does
 }
 
 // addDemo configures the farm of the demonstration. The enabler in the same process reads its token from the Config.
@@ -83,10 +91,7 @@ func (l *loader) chooseDoors() {
 	if l.cfg.Demo {
 		return
 	}
-	file := l.TOML
-	if file == "" {
-		file = l.RSConfig
-	}
+	file := cmp.Or(l.TOML, l.RSConfig, l.EServer)
 	for _, door := range []struct {
 		prefix   string
 		listen   *[]string
@@ -107,6 +112,25 @@ func (l *loader) chooseDoors() {
 			l.from[door.keys[0]] = origin{where{file: file}, door.keys[0]}
 		}
 	}
+}
+
+// requireEngine reports an engine door behind which there will never be an engine. In the demonstration the server brings its own.
+func (l *loader) requireEngine() {
+	e := &l.cfg.Engine
+	if l.cfg.Demo || !l.cfg.engineOpen() || len(e.Types) > 0 || len(e.DialIn.Listen) > 0 {
+		return
+	}
+	if l.EServer != "" {
+		l.fail(where{file: l.EServer}, "field %q: missing: the engine door opens, and nothing says how an engine is started; "+
+			"write Engine_default=COMMAND LINE, or let engines connect by EngineListen and EngineToken", "Engine_default")
+		return
+	}
+	at := l.from.at("engine.listen").where
+	if at.file == "" {
+		at.file = l.TOML
+	}
+	l.fail(at, "field %q: missing: the engine door opens, and nothing says how an engine is started; "+
+		"write [[engine.type]] with name = \"default\" and command = \"...\", or let engines connect by engine.dial_in.listen", "engine.type")
 }
 
 // markZeros notes the keys of [[engine.mode]] that were set to what they would be anyway.
@@ -174,7 +198,7 @@ func (l *loader) loadSet() {
 		f, ok := l.key(name)
 		switch {
 		case !ok:
-			l.fail(at, "field %q: no such key; farms and servers are set in a file", name)
+			l.fail(at, "field %q: no such key; lists of tables, such as farms, are set in a file", name)
 		case !found:
 			l.fail(at, "field %q: no value: write %s=VALUE", name, name)
 		default:

@@ -141,10 +141,10 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 			k.value.SetInt(k.value.Int() + 2)
 		}
 	}
+	other.Engine.Types = []EngineType{{Name: "other", Command: "a 'b c'"}}
 	if err := other.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	other.Engine.Types = []EngineType{{Name: "other", Command: "a 'b c'"}}
 	other.Engine.Modes = []EngineMode{{Mode: "1", Procedure: "P"}, {Mode: "-1", zeros: 1<<fieldIndex("startup_flags") | 1<<fieldIndex("application")}}
 	other.Engine.Runs = []EngineRun{{When: "monitor", Procedure: "P", Every: time.Second}, {When: "auto", Procedure: "Q", Application: "A", UserName: "U"}}
 	other.Relay.Farms = []Farm{{ID: "a", Enable: true, Verbosity: 2, MaxClientBuffer: 5000, Description: "\"quoted\"\té\\"}}
@@ -169,10 +169,10 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	for name, secret := range secrets {
 		*secret = "other " + name
 	}
-	other.Engine.Modes, other.Engine.Types, other.Engine.Runs = nil, nil, nil
+	other.Engine.Modes, other.Engine.Runs = nil, nil
 	other.Relay.Farms, other.Relay.Servers, other.Relay.Backends = nil, nil, nil
 	for _, how := range []string{"environment", "--set"} {
-		s := Sources{TOML: "f", ReadFile: files(map[string]string{"f": ""})}
+		s := Sources{TOML: "f", ReadFile: files(map[string]string{"f": "[[engine.type]]\nname = \"other\"\ncommand = \"a 'b c'\""})}
 		for _, k := range keysOf(other) {
 			value := strings.Trim(strings.NewReplacer(`", "`, ",", `"`, "", "[", "", "]", "").Replace(formatTOML(k)), " ")
 			if list, ok := k.value.Interface().([]string); ok {

@@ -20,14 +20,11 @@ type origin struct {
 // origins holds them by path: relay.listen, relay.farm[0].id, and relay.farm[0] for the table as a whole.
 type origins map[string]origin
 
-// at returns where path was set, else the table that it is missing in. The name is never empty.
+// at returns where path was set, else the innermost table that it is missing in. The name is never empty.
 func (o origins) at(path string) origin {
-	if found, ok := o[path]; ok {
-		return found
-	}
-	if dot := strings.LastIndexByte(path, '.'); dot > 0 {
-		if table, ok := o[path[:dot]]; ok {
-			return origin{table.where, table.name + path[dot:]}
+	for end := len(path); end > 0; end = strings.LastIndexByte(path[:end], '.') {
+		if found, ok := o[path[:end]]; ok {
+			return origin{found.where, found.name + path[end:]}
 		}
 	}
 	return origin{name: path}
@@ -72,6 +69,7 @@ func (c *checker) check() {
 	c.checkServers()
 	c.checkFarms()
 	c.checkBackends()
+	c.checkEngine()
 }
 
 // bad reports that the value of path is not what it should be.
@@ -109,8 +107,22 @@ func (c *checker) checkAddresses() {
 		}
 		seen[addr] = path
 	}
-	for _, addr := range c.cfg.Relay.Listen {
-		listen("relay.listen", addr)
+	for _, list := range []struct {
+		path  string
+		addrs []string
+	}{
+		{"relay.listen", c.cfg.Relay.Listen},
+		{"engine.listen", e.Listen},
+		{"engine.listen_utf8", e.ListenUTF8},
+		{"engine.listen_tls", e.ListenTLS},
+		{"engine.dial_in.listen", e.DialIn.Listen},
+	} {
+		for _, addr := range list.addrs {
+			listen(list.path, addr)
+		}
+	}
+	if input := e.Statistics.Input; isAddress(input) {
+		listen("engine.statistics.input", input)
 	}
 	if c.cfg.Admin.Listen != "" {
 		listen("admin.listen", c.cfg.Admin.Listen)
