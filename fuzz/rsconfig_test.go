@@ -43,9 +43,7 @@ func FuzzRSConfig(f *testing.F) {
 				t.Errorf("a warning without its place: %+v", w)
 			}
 		}
-		for i := range cfg.Relay.Backends {
-			cfg.Relay.Backends[i].Token = ""
-		}
+		clearSecrets(cfg)
 		var dump bytes.Buffer
 		if err := config.Dump(&dump, cfg); err != nil {
 			t.Fatal(err)
@@ -53,9 +51,6 @@ func FuzzRSConfig(f *testing.F) {
 		again, _, err := load(config.Sources{TOML: "dump"}, map[string][]byte{"dump": dump.Bytes()})
 		if err != nil {
 			t.Fatalf("the dump has mistakes: %v\n%s", err, dump.Bytes())
-		}
-		if len(cfg.Relay.TrustedProxies) == 0 { // nil and empty are the same
-			cfg.Relay.TrustedProxies, again.Relay.TrustedProxies = nil, nil
 		}
 		if !reflect.DeepEqual(cfg, again) {
 			t.Errorf("got %+v\nwant %+v\n%s", again, cfg, dump.Bytes())
@@ -75,9 +70,7 @@ func FuzzTOML(f *testing.F) {
 		default:
 			return
 		}
-		for i := range cfg.Relay.Backends {
-			cfg.Relay.Backends[i].Token = ""
-		}
+		clearSecrets(cfg)
 		var first, second bytes.Buffer
 		if err := config.Dump(&first, cfg); err != nil {
 			t.Fatal(err)
