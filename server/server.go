@@ -12,6 +12,7 @@ import (
 
 	"roundhouse/server/admin"
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 	"roundhouse/server/loop"
 	"roundhouse/server/relay"
 )
@@ -28,7 +29,7 @@ type Server struct {
 }
 
 // New starts the loops and opens every listener of the configuration, which must be valid and is only read. When it returns
-// without an error, connections are accepted.
+// without an error, connections are accepted; those of listeners that were inherited when Run is called, see package handover.
 func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg, log: log}
 	if err := s.start(); err != nil {
@@ -73,17 +74,23 @@ func (s *Server) Run(ctx context.Context) error {
 		s.log.Info("listening", "door", "admin", "addr", a.String())
 	}
 	s.admin.Ready(true)
+	handover.Ready(s.log)
 	if s.demo != nil {
 		s.demo.run(ctx, s)
 	}
 	<-ctx.Done()
 	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", s.cfg.DrainTimeout)
-	s.admin.Ready(false)
+	var err error
+	if handover.Passed() { // the new process is asked now: this one must not say there that it is not ready
+		err = s.admin.Close()
+	} else {
+		s.admin.Ready(false)
+	}
+	handover.Stopping(s.log)
 	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
-	err := s.relay.Drain(drain)
-	if err != nil {
-		err = fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, err)
+	if cut := s.relay.Drain(drain); cut != nil {
+		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, cut))
 	}
 	return errors.Join(err, s.stop())
 }

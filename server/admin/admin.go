@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 )
 
 // Sources is what there is to show. Its functions are called by any goroutine, several at a time; a nil one shows nothing.
@@ -79,7 +80,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 	if cfg.Listen == "" {
 		return s, nil
 	}
-	ln, err := net.Listen("tcp", cfg.Listen)
+	ln, err := handover.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}

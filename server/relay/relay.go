@@ -14,6 +14,7 @@ import (
 	"roundhouse/codec/lane"
 	"roundhouse/routing/farm"
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 	"roundhouse/server/loop"
 )
 
@@ -91,7 +92,7 @@ func (r *Relay) Listen() error {
 		limit = loop.DescriptorLimit() - reservedDescriptors
 	}
 	for _, addr := range r.cfg.Relay.Listen {
-		ln, err := net.Listen("tcp", addr)
+		ln, err := handover.Listen("tcp", addr)
 		if err != nil {
 			r.closeListeners()
 			return fmt.Errorf("relay: %w", err)
