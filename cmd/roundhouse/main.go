@@ -126,8 +126,6 @@ func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
 	defer stop()
 	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
 	defer stop()
-	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
-	defer stop()
 	if err := runServer(ctx, cfg, log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
 	}
