@@ -10,24 +10,20 @@
 // Cancelling the context of a call sends a break and waits a bounded time for the end of the call, so that the connection can be used
 // again. When the time is up, the connection is closed.
 //
-// Files: engine.go has the connection, engine_login.go its session, engine_call.go calls, engine_dialogue.go what happens during one,
+// Files: engine.go has the connection, engine_link.go what goes over it, engine_login.go its session, engine_call.go calls, engine_dialogue.go what happens during one,
 // engine_control.go commands that need no login, engine_pool.go the pool.
 package client
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"roundhouse/codec/frame"
 	"roundhouse/codec/oes"
 )
 
@@ -53,12 +49,6 @@ type ServerError struct {
 
 func (e *ServerError) Error() string { return e.Text }
 
-const (
-	defaultBreakWait = 5 * time.Second
-	readBuffer       = 16 << 10 // bytes
-	trustedSize      = 1 << 20  // bytes; memory for longer replies grows with what has come, not with what the header says
-)
-
 // Options are the settings of a connection. The zero value is right for a server on the same network.
 type Options struct {
 	TLS       *tls.Config   // nil: plain TCP. Without a ServerName, the host that is dialled is expected
@@ -71,23 +61,14 @@ type Options struct {
 
 // Conn is a connection. It is safe for concurrent use.
 type Conn struct {
-	// Fixed at dial.
-	nc        net.Conn
-	maxReply  int
-	breakWait time.Duration
-	turnWait  time.Duration // see turnWait
-
-	frames   chan []byte   // payloads, from the reader; holds at most one, then the reader stops and TCP slows the server down
-	closed   chan struct{} // closed by fail
-	readDone chan struct{} // closed by the reader when it ends
-	turn     chan struct{} // has room for the one exchange that is under way
+	*link
+	turn chan struct{} // has room for the one exchange that is under way
 
 	// Any goroutine. Stored by who has the turn.
 	state atomic.Pointer[state]
 
 	// Guarded by mu, which is never held during I/O.
 	mu   sync.Mutex
-	err  error // why the connection cannot be used any more
 	call *call // the one that Break and Debug reach
 }
 
@@ -106,18 +87,9 @@ func Dial(ctx context.Context, addr string, o Options) (*Conn, error) {
 			return nil, fmt.Errorf("client: TLS with %s: %w", addr, err)
 		}
 	}
-	c := &Conn{
-		nc: nc, maxReply: o.MaxReply, breakWait: o.BreakWait, turnWait: turnWait,
-		frames: make(chan []byte, 1), closed: make(chan struct{}), readDone: make(chan struct{}), turn: make(chan struct{}, 1),
-	}
+	c := &Conn{link: newLink(nc, o), turn: make(chan struct{}, 1)}
 	c.state.Store(&state{})
-	if c.maxReply <= 0 || c.maxReply > frame.MaxSize {
-		c.maxReply = frame.MaxSize
-	}
-	if c.breakWait == 0 {
-		c.breakWait = defaultBreakWait
-	}
-	go c.read() // ends when the connection is closed, by fail; Close waits for it
+	go c.read() // ends when the link fails; Close waits for it
 	return c, nil
 }
 
@@ -139,92 +111,13 @@ func handshake(ctx context.Context, nc net.Conn, addr string, cfg *tls.Config) (
 }
 
 // Err returns why the connection cannot be used any more: an error that is ErrClosed or ErrBroken, or nil while it can be used.
-func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
+func (c *Conn) Err() error { return c.why() }
 
 // Close closes the connection at once. A call under way fails with ErrClosed, and the server breaks it. Logoff is the polite way.
 func (c *Conn) Close() error {
 	c.fail(ErrClosed)
 	<-c.readDone
 	return nil
-}
-
-// fail closes the connection for the reason err, unless it is closed already.
-func (c *Conn) fail(err error) {
-	c.mu.Lock()
-	first := c.err == nil
-	if first {
-		c.err = err
-	}
-	c.mu.Unlock()
-	if !first {
-		return
-	}
-	close(c.closed)
-	raw := c.nc
-	if secured, ok := raw.(*tls.Conn); ok {
-		raw = secured.NetConn() // the farewell of TLS would wait for a server that takes nothing
-	}
-	_ = raw.Close() // nothing is left to be done about it
-}
-
-// broken fails the connection and returns the error for the caller.
-func (c *Conn) broken(err error) error {
-	err = fmt.Errorf("%w: %w", ErrBroken, err)
-	c.fail(err)
-	return err
-}
-
-// read hands payloads over until the connection ends.
-func (c *Conn) read() {
-	defer close(c.readDone)
-	r := bufio.NewReaderSize(c.nc, readBuffer)
-	for {
-		payload, err := readFrame(r, c.maxReply)
-		if err != nil {
-			c.fail(fmt.Errorf("%w: %w", ErrBroken, err))
-			return
-		}
-		if len(payload) == 0 {
-			continue // a sign of life
-		}
-		select {
-		case c.frames <- payload:
-		case <-c.closed:
-			return
-		}
-	}
-}
-
-// readFrame returns the payload of the next frame, in memory of its own.
-func readFrame(r io.Reader, limit int) ([]byte, error) {
-	var header [frame.HeaderLen]byte
-	if _, err := io.ReadFull(r, header[:]); err != nil {
-		return nil, err
-	}
-	size, _, err := frame.ParsePadded(header[:], limit)
-	if err != nil {
-		return nil, err
-	}
-	if size <= trustedSize {
-		payload := make([]byte, size)
-		_, err = io.ReadFull(r, payload)
-		return payload, whole(err)
-	}
-	var b bytes.Buffer
-	_, err = io.CopyN(&b, r, int64(size))
-	return b.Bytes(), whole(err)
-}
-
-// whole names the end of a connection in the middle of a frame.
-func whole(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // acquire waits for the turn to talk; release gives it up.
@@ -240,7 +133,7 @@ func (c *Conn) acquire(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-c.closed:
-			return c.Err()
+			return c.why()
 		}
 	}
 	if err := c.checkIdle(); err != nil {
@@ -264,7 +157,7 @@ func (c *Conn) checkIdle() error {
 		}
 		return c.broken(err)
 	default:
-		return c.Err()
+		return c.why()
 	}
 }
 
@@ -276,73 +169,4 @@ func (c *Conn) idle() bool {
 	default:
 		return c.state.Load().loggedIn && len(c.frames) == 0 && len(c.turn) == 0
 	}
-}
-
-// past is a deadline that ends what waits.
-var past = time.Unix(1, 0)
-
-// write sends a frame. When ctx ends first, or the connection does, the connection is broken.
-func (c *Conn) write(ctx context.Context, b []byte) error {
-	if ctx.Done() == nil {
-		_, err := c.nc.Write(b)
-		return c.written(err)
-	}
-	late := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		_ = c.nc.SetWriteDeadline(past) // fails on a closed connection only
-		close(late)
-	})
-	_, err := c.nc.Write(b)
-	if !stop() {
-		<-late
-		_ = c.nc.SetWriteDeadline(time.Time{})
-	}
-	if err = c.written(err); err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// writeSoon sends a short frame without a context.
-func (c *Conn) writeSoon(b []byte) error {
-	_ = c.nc.SetWriteDeadline(time.Now().Add(max(c.breakWait, time.Second)))
-	defer func() { _ = c.nc.SetWriteDeadline(time.Time{}) }()
-	_, err := c.nc.Write(b)
-	return c.written(err)
-}
-
-// written fails the connection after an error. Why the server has closed it may have come before: then that is the error.
-func (c *Conn) written(err error) error {
-	if err == nil {
-		return nil
-	}
-	select {
-	case payload := <-c.frames:
-		if r, parseErr := parse(payload); parseErr == nil && r.Code == oes.Failed {
-			err = failure(nil, r.Body)
-		}
-	default:
-	}
-	if err = c.broken(err); errors.Is(c.Err(), ErrClosed) {
-		return ErrClosed
-	}
-	return err
-}
-
-// parse reads a reply. The prefix rule need not be known: no reply is right by both.
-func parse(payload []byte) (oes.Reply, error) {
-	if r, err := oes.ParseReply(payload, true); err == nil {
-		return r, nil
-	}
-	return oes.ParseReply(payload, false)
-}
-
-// failure is the error that a reply Failed stands for. output is what came before it.
-func failure(output, body []byte) *ServerError {
-	text, rest, _ := frame.Cut(body)
-	e := &ServerError{Text: string(text)}
-	if len(output)+len(rest) > 0 {
-		e.Output = append(output, rest...)
-	}
-	return e
 }

@@ -79,11 +79,11 @@ func (c *Conn) do(ctx context.Context, code int, e Events, params []string) ([]b
 	if err != nil {
 		return nil, err
 	}
-	x := &call{events: e, breakable: true, push: s.push, orders: make(chan int, 1)}
+	x := &call{link: c.link, events: e, breakable: true, push: s.push, orders: make(chan int, 1)}
 	x.lockstep = !s.push && (s.mode == oes.Char || code == oes.CallEvents || code == oes.Continue)
 	c.setCall(x)
 	defer c.setCall(nil)
-	return c.run(ctx, x, command)
+	return x.run(ctx, command)
 }
 
 // CutStatus parts the result of a call in char or JD3 mode: the status text stands behind the last delimiter, byte 0x01. status is nil
@@ -115,28 +115,19 @@ func (c *Conn) order(ctx context.Context, code int) error {
 	if _, err := c.loggedIn(); err != nil {
 		return err
 	}
-	_, err := c.run(ctx, &call{}, oes.AppendCommand(nil, code))
+	_, err := (&call{link: c.link}).run(ctx, oes.AppendCommand(nil, code))
 	return err
 }
 
 // orderCall gives the call under way an order; false means that there is no call.
 func (c *Conn) orderCall(code int) bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	x := c.call
-	if x == nil {
-		return false
+	c.mu.Unlock()
+	if x != nil {
+		x.order(code)
 	}
-	select {
-	case waiting := <-x.orders:
-		code = min(code, waiting) // a break goes before a debug
-	default:
-	}
-	x.orders <- code // has room: only here is anything put into it, under mu
-	if x.interrupt != nil {
-		x.interrupt()
-	}
-	return true
+	return x != nil
 }
 
 func (c *Conn) setCall(x *call) {

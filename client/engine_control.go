@@ -117,5 +117,5 @@ func (c *Conn) control(ctx context.Context, code int, fields ...string) ([]byte,
 		return nil, err
 	}
 	defer c.release()
-	return c.run(ctx, &call{}, command)
+	return (&call{link: c.link}).run(ctx, command)
 }

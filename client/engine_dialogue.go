@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"roundhouse/codec/oes"
@@ -21,14 +22,17 @@ const turnWait = 1500 * time.Millisecond
 // after the call.
 type call struct {
 	// Fixed at the start.
+	link      *link
+	orders    chan int // at most one; put into it under mu. nil: no order may come
 	events    Events
 	breakable bool // it runs on an engine
 	lockstep  bool // the server waits for an answer to each event
 	push      bool // the server waits for answers to questions only
 	hasty     bool // the connection is closed when the context ends first
 
-	orders    chan int           // at most one
-	interrupt context.CancelFunc // ends the callback Ask; nil when it does not run. Guarded by Conn.mu
+	// Guarded by mu.
+	mu        sync.Mutex
+	interrupt context.CancelFunc // ends the callback Ask; nil when it does not run
 
 	// Owned by the goroutine that made the call.
 	output []byte
@@ -40,25 +44,25 @@ type call struct {
 }
 
 // run sends the command and returns the output of the call. The caller has the turn.
-func (c *Conn) run(ctx context.Context, x *call, command []byte) ([]byte, error) {
+func (x *call) run(ctx context.Context, command []byte) ([]byte, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	ended := false
 	defer func() {
 		if !ended { // also after a panic in a callback: the connection is in the middle of something
-			c.fail(fmt.Errorf("%w: a call did not end", ErrBroken))
+			x.link.fail(fmt.Errorf("%w: a call did not end", ErrBroken))
 		}
 	}()
-	if err := c.write(ctx, command); err != nil {
+	if err := x.link.write(ctx, command); err != nil {
 		return nil, err
 	}
-	r, err := c.talk(ctx, x)
+	r, err := x.talk(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ended = true
-	c.sync(x)
+	x.sync()
 	switch {
 	case x.given != nil:
 		return nil, x.given
@@ -66,40 +70,40 @@ func (c *Conn) run(ctx context.Context, x *call, command []byte) ([]byte, error)
 		return nil, failure(x.output, r.Body)
 	case len(x.output) == 0:
 		return r.Body, nil
-	case len(x.output)+len(r.Body) > c.maxReply:
+	case len(x.output)+len(r.Body) > x.link.maxReply:
 		return nil, ErrTooLarge
 	}
 	return append(x.output, r.Body...), nil
 }
 
 // talk returns the final reply.
-func (c *Conn) talk(ctx context.Context, x *call) (oes.Reply, error) {
+func (x *call) talk(ctx context.Context) (oes.Reply, error) {
 	ended := ctx.Done()
 	for {
 		var payload []byte
 		var err error
 		select {
-		case payload = <-c.frames:
-		case <-c.closed:
+		case payload = <-x.link.frames:
+		case <-x.link.closed:
 			select {
-			case payload = <-c.frames: // came before the end
+			case payload = <-x.link.frames: // came before the end
 			default:
-				err = c.Err()
+				err = x.link.why()
 			}
 		case <-ended:
 			ended = nil
-			err = c.abandon(x, context.Cause(ctx))
+			err = x.abandon(context.Cause(ctx))
 		case code := <-x.orders:
-			err = c.handleOrder(x, code)
+			err = x.handleOrder(code)
 		case <-x.late:
-			err = c.sendLoose(x)
+			err = x.sendLoose()
 		case <-x.limit:
-			err = c.broken(errors.New("a call that was broken did not end in time"))
+			err = x.link.broken(errors.New("a call that was broken did not end in time"))
 		}
 		if payload != nil {
 			var r oes.Reply
 			var final bool
-			if r, final, err = c.handleReply(ctx, x, payload); final {
+			if r, final, err = x.handleReply(ctx, payload); final {
 				return r, nil
 			}
 		}
@@ -112,63 +116,63 @@ func (c *Conn) talk(ctx context.Context, x *call) (oes.Reply, error) {
 	}
 }
 
-func (c *Conn) handleReply(ctx context.Context, x *call, payload []byte) (r oes.Reply, final bool, err error) {
+func (x *call) handleReply(ctx context.Context, payload []byte) (r oes.Reply, final bool, err error) {
 	if r, err = parse(payload); err != nil {
-		return r, false, c.broken(err)
+		return r, false, x.link.broken(err)
 	}
 	if r.Code == oes.Done || r.Code == oes.Failed {
 		return r, true, nil
 	}
 	if !x.breakable {
-		return r, false, c.broken(fmt.Errorf("reply %d to a command that is no call", r.Code))
+		return r, false, x.link.broken(fmt.Errorf("reply %d to a command that is no call", r.Code))
 	}
 	var answer string
 	if x.given == nil {
-		if answer, err = c.show(ctx, x, r); err == nil {
+		if answer, err = x.show(ctx, r); err == nil {
 			err = context.Cause(ctx) // may have ended in the callback
 		}
 		if err != nil && x.push && r.Code != oes.Ask {
-			return r, false, c.abandon(x, err)
+			return r, false, x.abandon(err)
 		}
 		if err != nil {
-			c.give(x, err) // the break is the answer
+			x.give(err) // the break is the answer
 		}
 	}
 	if x.push && r.Code != oes.Ask {
 		return r, false, nil
 	}
-	return r, false, c.answer(ctx, x, r.Code, answer)
+	return r, false, x.answer(ctx, r.Code, answer)
 }
 
 // show calls the callback that a reply is for.
-func (c *Conn) show(ctx context.Context, x *call, r oes.Reply) (answer string, err error) {
+func (x *call) show(ctx context.Context, r oes.Reply) (answer string, err error) {
 	switch {
 	case r.Code == oes.Output && x.events.Output != nil:
 		return "", x.events.Output(r.Body)
 	case r.Code == oes.Info && x.events.Info != nil:
 		return "", x.events.Info(string(r.Body))
 	case r.Code == oes.Output || r.Code == oes.Info:
-		if len(x.output)+len(r.Body) > c.maxReply {
+		if len(x.output)+len(r.Body) > x.link.maxReply {
 			return "", ErrTooLarge
 		}
 		x.output = append(x.output, r.Body...)
 	case r.Code == oes.Working && x.events.Working != nil:
 		return "", x.events.Working()
 	case r.Code == oes.Ask && x.events.Ask != nil:
-		return c.ask(ctx, x, string(r.Body))
+		return x.ask(ctx, string(r.Body))
 	}
 	return "", nil
 }
 
 // ask calls the callback for a question. It is not an error that an order interrupts it: the order is the answer.
-func (c *Conn) ask(ctx context.Context, x *call, prompt string) (string, error) {
+func (x *call) ask(ctx context.Context, prompt string) (string, error) {
 	if x.held != 0 {
 		return "", nil
 	}
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.setInterrupt(x, cancel)
-	defer c.setInterrupt(x, nil)
+	x.setInterrupt(cancel)
+	defer x.setInterrupt(nil)
 	answer, err := x.events.Ask(asking, prompt)
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
 		return "", nil
@@ -176,9 +180,9 @@ func (c *Conn) ask(ctx context.Context, x *call, prompt string) (string, error) 
 	return answer, err
 }
 
-func (c *Conn) setInterrupt(x *call, cancel context.CancelFunc) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (x *call) setInterrupt(cancel context.CancelFunc) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.interrupt = cancel
 	if cancel != nil && len(x.orders) > 0 { // came a moment before
 		cancel()
@@ -186,7 +190,7 @@ func (c *Conn) setInterrupt(x *call, cancel context.CancelFunc) {
 }
 
 // answer takes the client's turn.
-func (c *Conn) answer(ctx context.Context, x *call, code int, text string) error {
+func (x *call) answer(ctx context.Context, code int, text string) error {
 	select {
 	case x.held = <-x.orders:
 	default:
@@ -196,99 +200,114 @@ func (c *Conn) answer(ctx context.Context, x *call, code int, text string) error
 		if x.loose > 0 { // whether this is an answer depends on what the first one met
 			x.loose++
 		}
-		return c.writeSoon(oes.AppendCommand(nil, oes.Break))
+		return x.link.writeSoon(oes.AppendCommand(nil, oes.Break))
 	case x.held != 0:
 		order := x.held
 		x.held, x.late = 0, nil
-		return c.writeSoon(oes.AppendCommand(nil, order))
+		return x.link.writeSoon(oes.AppendCommand(nil, order))
 	case code != oes.Ask:
-		return c.writeSoon(oes.AppendCommand(nil, oes.Continue))
+		return x.link.writeSoon(oes.AppendCommand(nil, oes.Continue))
 	}
 	command, err := appendCommand(oes.Input, []string{text})
 	if err != nil {
-		c.give(x, err)
-		return c.writeSoon(oes.AppendCommand(nil, oes.Break))
+		x.give(err)
+		return x.link.writeSoon(oes.AppendCommand(nil, oes.Break))
 	}
 	if len(command) <= readBuffer { // ctx, if it ends now, shall not break the connection
-		return c.writeSoon(command)
+		return x.link.writeSoon(command)
 	}
-	return c.write(ctx, command)
+	return x.link.write(ctx, command)
+}
+
+// order leaves an order for the call. Any goroutine may call it. When the call is over, nobody takes the order.
+func (x *call) order(code int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	select {
+	case waiting := <-x.orders:
+		code = min(code, waiting) // a break goes before a debug
+	default:
+	}
+	x.orders <- code // has room: only here is anything put into it, under mu
+	if x.interrupt != nil {
+		x.interrupt()
+	}
 }
 
 // handleOrder is for an order that comes while the server owes a reply.
-func (c *Conn) handleOrder(x *call, code int) error {
+func (x *call) handleOrder(code int) error {
 	if x.given != nil {
 		return nil // was broken already
 	}
 	x.held = code
 	if x.lockstep {
-		x.late = time.After(c.turnWait)
+		x.late = time.After(x.link.turnWait)
 		return nil
 	}
-	return c.sendLoose(x)
+	return x.sendLoose()
 }
 
 // sendLoose sends the order that is held, out of turn.
-func (c *Conn) sendLoose(x *call) error {
+func (x *call) sendLoose() error {
 	order := x.held
 	x.held, x.late = 0, nil
 	x.loose++
-	return c.writeSoon(oes.AppendCommand(nil, order))
+	return x.link.writeSoon(oes.AppendCommand(nil, order))
 }
 
 // give notes that nobody wants the result any more, and sets the time within which the call must end.
-func (c *Conn) give(x *call, why error) {
+func (x *call) give(why error) {
 	x.given, x.held, x.late = why, 0, nil
-	x.limit = time.After(max(c.breakWait, 0))
+	x.limit = time.After(max(x.link.breakWait, 0))
 }
 
 // abandon is give, out of turn.
-func (c *Conn) abandon(x *call, why error) error {
+func (x *call) abandon(why error) error {
 	if x.given != nil {
 		return nil
 	}
-	c.give(x, why)
+	x.give(why)
 	switch {
-	case x.hasty || c.breakWait < 0:
-		return c.broken(why)
+	case x.hasty || x.link.breakWait < 0:
+		return x.link.broken(why)
 	case !x.breakable:
 		return nil
 	}
 	x.held = oes.Break
-	return c.sendLoose(x)
+	return x.sendLoose()
 }
 
 // sync finds out, after a call with loose orders, which of them have replies: a command follows whose reply looks different. A
 // connection where that fails is closed; the result of the call is good.
-func (c *Conn) sync(x *call) {
+func (x *call) sync() {
 	if x.loose == 0 {
 		return
 	}
 	if x.limit == nil {
-		x.limit = time.After(max(c.breakWait, time.Second))
+		x.limit = time.After(max(x.link.breakWait, time.Second))
 	}
-	if c.writeSoon(oes.AppendCommand(nil, oes.Times)) != nil {
+	if x.link.writeSoon(oes.AppendCommand(nil, oes.Times)) != nil {
 		return // closed already
 	}
 	for {
 		select {
-		case payload := <-c.frames:
+		case payload := <-x.link.frames:
 			r, err := parse(payload)
 			switch {
 			case err != nil || r.Code != oes.Done:
-				c.fail(fmt.Errorf("%w: out of step after a break", ErrBroken))
+				x.link.fail(fmt.Errorf("%w: out of step after a break", ErrBroken))
 				return
 			case bytes.HasPrefix(r.Body, []byte(timesPrefix)):
 				return
 			case len(r.Body) > 0 || x.loose == 0:
-				c.fail(fmt.Errorf("%w: out of step after a break", ErrBroken))
+				x.link.fail(fmt.Errorf("%w: out of step after a break", ErrBroken))
 				return
 			}
 			x.loose--
-		case <-c.closed:
+		case <-x.link.closed:
 			return
 		case <-x.limit:
-			c.fail(fmt.Errorf("%w: no answer after a break", ErrBroken))
+			x.link.fail(fmt.Errorf("%w: no answer after a break", ErrBroken))
 			return
 		}
 	}

@@ -80,7 +80,7 @@ func (c *Conn) Login(ctx context.Context, cr Credentials) (Session, error) {
 	}
 	defer c.release()
 	c.state.Store(&state{})
-	body, err := c.run(ctx, &call{hasty: true}, command)
+	body, err := (&call{link: c.link, hasty: true}).run(ctx, command)
 	if err != nil {
 		return Session{}, err
 	}
@@ -135,7 +135,7 @@ func (c *Conn) Logoff(ctx context.Context) error {
 	if _, err := c.loggedIn(); err != nil {
 		return nil
 	}
-	_, err := c.run(ctx, &call{hasty: true}, oes.AppendCommand(nil, oes.Logoff))
+	_, err := (&call{link: c.link, hasty: true}).run(ctx, oes.AppendCommand(nil, oes.Logoff))
 	c.state.Store(&state{})
 	return err
 }

@@ -39,7 +39,7 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.run(testContext(t), &call{}, command)
+	_, err = (&call{link: c.link}).run(testContext(t), command)
 	failedAs(t, err, "Invalid mode x")
 }
 
