@@ -6,7 +6,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 # What tests and benchmarks run beside Go: command=Debian packages. gcc is for the race detector.
 # Debian's php-fpm has its version in its name: a path with a wildcard.
-TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=openssh-client node=nodejs gcc=gcc,libc6-dev \
+TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=openssh-client node=nodejs python3=python3 php=php-cli gcc=gcc,libc6-dev \
 	python3=python3 /usr/sbin/php-fpm*=php-fpm uwsgi_python3=uwsgi-core,uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
