@@ -90,7 +90,35 @@ func reference(t *testing.T) string {
 		element, _ := appendDefault(f.value)
 		write("`[["+f.name+"]]`", "", element, false)
 	}
+	writeEServerKeys(&out)
 	return out.String() + "\n"
+}
+
+// writeEServerKeys writes the keys of an eserver.cfg as Markdown.
+func writeEServerKeys(out *strings.Builder) {
+	fmt.Fprint(out, "\n### Keys of an eserver.cfg\n\n| key | sets | written as | by mode |\n|---|---|---|---|\n")
+	written := map[esHow]string{
+		esBool: "0 or 1", esNumber: "a whole number", esPercent: "percent", esList: "a list, `;` between entries", esRuns: "`procedure,application,user,password;...`",
+	}
+	for _, k := range esTable {
+		sets, unit, byMode := "`"+k.field+"`", written[k.how], ""
+		if u, ok := esUnits[k.how]; ok {
+			unit = u.name
+		}
+		switch {
+		case k.how == esNothing:
+			sets = "no effect yet: a warning says so"
+		case k.how == esRuns:
+			sets = "`[[engine.run]]`, when = `" + k.field + "`"
+		case k.field == "":
+			sets = "see below"
+		}
+		if k.byMode {
+			byMode = "yes"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", k.name, sets, unit, byMode)
+	}
+	fmt.Fprint(out, "| `Engine_NAME` | `[[engine.type]]`, its `command` | | |\n| `WebServerConnection_NAME` | no effect yet: a warning says so | | |\n")
 }
 
 // fieldDocs returns the comments of the structs, by name, and of their fields, by Struct.key.
