@@ -69,8 +69,9 @@ func TestEServerForm(t *testing.T) {
 		"ISO 8859-1":      strings.ReplaceAll(plain, "\u00f6", "\xf6"),
 		"no values":       "MaxEngines=\nMode=\nPassword_1 =\nAutoRun=\nTLSPortNumber= \nPreset=\n" + plain,
 	} {
-		if got := mustLoadES(t, text); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %+v\nwant %+v", name, got.Engine, want.Engine)
+		got, warnings, err := loadES(text)
+		if err != nil || !reflect.DeepEqual(got, want) || len(warnings) > 0 {
+			t.Errorf("%s: got %+v, %v, %v\nwant %+v", name, got, err, warnings, want)
 		}
 	}
 	cfg, _, err := Load(Sources{EServer: "e.cfg", ReadFile: files(map[string]string{"e.cfg": "\xef\xbb\xbfEngine_default=engine --quiet\r\n" + plain})})
