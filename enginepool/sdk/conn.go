@@ -37,8 +37,8 @@ const maxOrders = 4
 type job struct {
 	code  int
 	rid   uint64
-	login Login
-	call  *Context // of a call
+	login *Login   // of a login
+	call  *Context // of a call, which holds this job
 }
 
 // readAll reads orders until the connection ends. It is the reading goroutine of an engine that is not quick.
@@ -87,9 +87,10 @@ func (c *conn) take(payload []byte) (*job, error) {
 	case err != nil:
 		return nil, fmt.Errorf("sdk: %w", err)
 	case revcap.IsCall(o.Code):
-		return &job{code: o.Code, rid: o.RID, call: c.newContext(o)}, nil
+		return c.newCall(&o), nil
 	case o.Code == revcap.LoginCode:
-		return &job{code: o.Code, rid: o.RID, login: Login(o.Login)}, nil
+		login := Login(o.Login)
+		return &job{code: o.Code, rid: o.RID, login: &login}, nil
 	case o.Code == revcap.Logoff:
 		return &job{code: o.Code, rid: o.RID}, nil
 	}
@@ -175,12 +176,17 @@ func (c *conn) next() (*job, error) {
 			return nil, err
 		}
 		if j != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.current = j
-			return j, c.err
+			return j, c.start(j)
 		}
 	}
+}
+
+// start makes a job the current one, unless the engine is to end.
+func (c *conn) start(j *job) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = j
+	return c.err
 }
 
 // pop takes the first job that waits. None means that a quick engine has to read.
@@ -224,7 +230,7 @@ func (c *conn) do(j *job) bool {
 	default:
 		var err error
 		if c.engine.Login != nil {
-			err = guard(func() error { return c.engine.Login(j.login) })
+			err = guard(func() error { return c.engine.Login(*j.login) })
 		}
 		c.answer(j.rid, "", nil, err)
 	}
@@ -245,7 +251,7 @@ func (c *conn) run(call *Context) {
 		})
 	}
 	call.breakOff(context.Canceled)
-	c.answer(call.rid, call.status, output, err)
+	c.answer(call.job.rid, call.status, output, err)
 	if call.leave != "" {
 		c.out.event(revcap.Bye, 0, call.leave, nil)
 	}
@@ -274,19 +280,20 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// newContext makes a call's context. Arguments are copied unless they are used before the next read.
-func (c *conn) newContext(o revcap.Order) *Context {
+// newCall makes a call's job and context. Arguments are copied unless they are used before the next read.
+func (c *conn) newCall(o *revcap.Order) *job {
 	if string(o.Procedure) != c.procedure {
 		c.procedure = string(o.Procedure)
 	}
-	call := &Context{conn: c, rid: o.RID, Code: o.Code, Kind: kind(o.Kind), Procedure: c.procedure, Args: o.Args}
+	call := &Context{conn: c, job: job{code: o.Code, rid: o.RID}, Code: o.Code, Kind: kind(o.Kind), Procedure: c.procedure, Args: o.Args}
+	call.job.call = call
 	if !c.engine.Quick {
 		call.Args = slices.Clone(o.Args)
 	}
 	if o.DeadlineMs > 0 {
 		call.deadline = time.Now().Add(time.Duration(o.DeadlineMs) * time.Millisecond)
 	}
-	return call
+	return &call.job
 }
 
 // kind is b without memory of its own, if it is a known one.

@@ -23,7 +23,7 @@ type Context struct {
 
 	// Fixed at open.
 	conn     *conn
-	rid      uint64
+	job      job
 	deadline time.Time // zero: none
 
 	// Owned by the handler.
@@ -179,7 +179,7 @@ func (c *Context) send(s revcap.Status, text string, body []byte) error {
 		return fmt.Errorf("sdk: %d bytes in one piece, limit %d", len(body), MaxOutput)
 	}
 	c.begun.Store(true)
-	c.conn.out.event(s, c.rid, text, body)
+	c.conn.out.event(s, c.job.rid, text, body)
 	return c.conn.out.flush()
 }
 

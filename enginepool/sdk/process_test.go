@@ -55,7 +55,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd, way string) *peer {
 }
 
 // engineEnd gives cmd its end of a connection; theirs is to be closed here when it runs.
-func engineEnd(t *testing.T, cmd *exec.Cmd, way string) (conn io.ReadWriteCloser, theirs []*os.File) {
+func engineEnd(t testing.TB, cmd *exec.Cmd, way string) (conn io.ReadWriteCloser, theirs []*os.File) {
 	t.Helper()
 	if way == "pipes" {
 		in, toEngine, err := os.Pipe()

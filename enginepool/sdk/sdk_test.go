@@ -33,7 +33,7 @@ type peer struct {
 }
 
 // socketpair returns the server's end and the descriptor of the engine's, which blocks as that of a process does.
-func socketpair(t *testing.T) (net.Conn, int) {
+func socketpair(t testing.TB) (net.Conn, int) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -55,7 +55,7 @@ func socketpair(t *testing.T) (net.Conn, int) {
 func start(t *testing.T, ctx context.Context, e Engine) *peer {
 	t.Helper()
 	conn, fd := socketpair(t)
-	ch, err := ofDescriptor(fd, fd)
+	ch, err := ofDescriptor(fd, fd, e.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}

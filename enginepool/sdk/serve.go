@@ -22,7 +22,7 @@ import (
 // It returns nil after a logoff and when the server has gone. When ctx ends, the server is told; the running request may finish,
 // and Serve returns ctx's error.
 func Serve(ctx context.Context, e Engine) error {
-	ch, err := inherited(os.Getenv)
+	ch, err := inherited(os.Getenv, e.Quick)
 	if err != nil {
 		return err
 	}
@@ -70,9 +70,9 @@ func ofConn(conn net.Conn) channel {
 const lastWrite = 10 * time.Second
 
 // inherited is the channel that the server gave to this process.
-func inherited(getenv func(string) string) (channel, error) {
+func inherited(getenv func(string) string, quick bool) (channel, error) {
 	if getenv("ENGINE_STDIO") == "1" {
-		return stdio()
+		return stdio(quick)
 	}
 	value := getenv("ENGINE_FD")
 	if value == "" {
@@ -82,11 +82,11 @@ func inherited(getenv func(string) string) (channel, error) {
 	if err != nil || fd < 0 {
 		return channel{}, fmt.Errorf("sdk: ENGINE_FD is %q, a number of a descriptor is needed", value)
 	}
-	return ofDescriptor(fd, fd)
+	return ofDescriptor(fd, fd, quick)
 }
 
 // stdio takes standard output away from the program, which would write into the protocol.
-func stdio() (channel, error) {
+func stdio(quick bool) (channel, error) {
 	out, err := syscall.Dup(1)
 	if err != nil {
 		return channel{}, fmt.Errorf("sdk: standard output: %w", err)
@@ -94,18 +94,17 @@ func stdio() (channel, error) {
 	if err := syscall.Dup3(2, 1, 0); err != nil {
 		return channel{}, fmt.Errorf("sdk: standard error: %w", err)
 	}
-	return ofDescriptor(0, out)
+	return ofDescriptor(0, out, quick)
 }
 
-// ofDescriptor makes a channel of two descriptors, or of one that is both. A blocking socket stays so: its read sleeps in the
-// kernel, which costs one system call where Go's poller needs three.
-func ofDescriptor(in, out int) (channel, error) {
+// ofDescriptor makes a channel of two descriptors, or of one that is both. The socket of a quick engine blocks: its read sleeps in
+// the kernel, which costs one system call where Go's poller needs three. Any other engine would be in the way of its own handler,
+// which waits for the processor that a goroutine keeps for a while when it sleeps in the kernel.
+func ofDescriptor(in, out int, quick bool) (channel, error) {
 	kind, err := syscall.GetsockoptInt(in, syscall.SOL_SOCKET, syscall.SO_TYPE)
 	socket := err == nil && kind == syscall.SOCK_STREAM
-	if !socket {
-		if err := syscall.SetNonblock(in, true); err != nil { // only then can a read be ended
-			return channel{}, fmt.Errorf("sdk: descriptor %d: %w", in, err)
-		}
+	if err := syscall.SetNonblock(in, !socket || !quick); err != nil { // a read of a pipe that blocks could not be ended
+		return channel{}, fmt.Errorf("sdk: descriptor %d: %w", in, err)
 	}
 	syscall.CloseOnExec(in)
 	syscall.CloseOnExec(out)

@@ -414,7 +414,7 @@ func TestInherited(t *testing.T) {
 				return value
 			}
 			return ""
-		})
+		}, false)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ENGINE_FD=%s: %v", value, err)
 		}
