@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +67,7 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newEngine(), newVersion())
+	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newVersion())
 	return root
 }
 
@@ -126,10 +129,38 @@ func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
 	defer stop()
 	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
 	defer stop()
-	if err := runServer(ctx, cfg, log); err != nil {
+	if err := runServer(ctx, cfg, reloads(ctx, sources, log), log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
 	}
 	return nil
+}
+
+// reloads reads the configuration again at each SIGHUP. One with mistakes is logged and goes no further.
+func reloads(ctx context.Context, sources config.Sources, log *slog.Logger) <-chan *config.Config {
+	signals, out := make(chan os.Signal, 1), make(chan *config.Config) // more signals than one mean the same
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() { // ends with ctx; nobody waits
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+			}
+			cfg, err := load(sources, func(w config.Warning) {
+				log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
+			})
+			if err != nil {
+				log.Error("the configuration was not read again: it has mistakes", "error", err)
+				continue
+			}
+			select {
+			case out <- cfg:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out
 }
 
 func newCheck(environ []string) *cobra.Command {
