@@ -29,10 +29,13 @@ func TestExit(t *testing.T) {
 
 // TestIgnoresTerm: TERM does nothing, KILL does.
 func TestIgnoresTerm(t *testing.T) {
-	e := shell(t, `trap 'echo no' TERM; echo ready; while :; do read x <&3; done`)
+	e := shell(t, `trap "" TERM; echo ready; while read x <&3; do echo "still $x"; done`)
 	e.says("ready")
 	e.Signal(syscall.SIGTERM)
-	e.says("no")
+	if _, err := e.socket.WriteString("here\n"); err != nil {
+		t.Fatal(err)
+	}
+	e.says("still here")
 	e.Signal(syscall.SIGKILL)
 	if x := e.exit(); x.Signal != syscall.SIGKILL {
 		t.Error(x)
