@@ -71,6 +71,16 @@ const (
 	WhyDiscarded Why = "discarded"
 )
 
+// tally is what an engine is counted among.
+type tally uint8
+
+const (
+	tallyNone     tally = iota
+	tallyStarting       // those that have not logged in
+	tallyReady          // those that its line can count on
+	tallyLeaving        // those that are being stopped
+)
+
 // Engine is one engine process, or one that has dialled in.
 type Engine struct {
 	// Fixed when made.
@@ -81,7 +91,6 @@ type Engine struct {
 
 	// Owned by its shard's loop.
 	line       *Line // nil: an external one that nobody has used yet
-	shard      *Shard
 	phase      Phase
 	deadline   int64 // of the phase; 0: none
 	rest       int64 // of the deadline while the run time is stopped; 0: it is not
@@ -95,13 +104,13 @@ type Engine struct {
 	served     int // requests that it has ended well
 	maxServed  int // 0: no limit
 	generation int64
-	coming     bool    // is counted among those that are starting
-	counted    bool    // is counted among those that its line can count on
+	abandoned  bool    // nobody waits for its request any more
+	tally      tally   // what it is counted among
 	older      *Engine // in the ring
 	newer      *Engine
 
 	// Any goroutine.
-	home atomic.Int32 // index of its shard
+	home atomic.Int32 // index of its shard; while it is on its way to another one: the complement of that it has left
 	view struct {
 		phase    atomic.Int32
 		requests atomic.Int64
@@ -129,6 +138,9 @@ func (e *Engine) Served() int { return e.served }
 
 // Pools tells whether the engine takes requests from a line.
 func (e *Engine) Pools() bool { return e.Class == Pooled || e.Class == External }
+
+// moving tells whether the engine is on its way to another shard. Any goroutine.
+func (e *Engine) moving() bool { return e.home.Load() < 0 }
 
 // takes tells whether the engine may get one more request.
 func (e *Engine) takes() bool { return e.why == WhyNone && e.promised < 0 }

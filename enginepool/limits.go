@@ -56,8 +56,8 @@ const (
 // mode returns the settings of a mode.
 func (l *Limits) mode(mode int) *ModeLimits { return &l.Modes[mode+1] }
 
-// runLimit is how long one request of a mode may run; 0: for ever.
-func (l *Limits) runLimit(mode int) time.Duration {
+// RunLimit is how long one request of a mode may run; 0: for ever.
+func (l *Limits) RunLimit(mode int) time.Duration {
 	run, task := l.MaxRunTime, l.mode(mode).TaskTimeout
 	if run == 0 || task != 0 && task < run {
 		return task

@@ -2,6 +2,7 @@ package enginepool
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,10 +16,20 @@ type Shard struct {
 
 	// Owned by the loop.
 	engines []*Engine // all that are on this loop
-	unused  []*Engine // of them, the external ones that have not logged in
+	unused  []*Engine // of them, the external ones that wait for a line
 	bays    []*bay    // those with something in them
+	idling  int       // engines of all bays
+	waiting int       // requests of all bays
+	limits  *Limits   // that Tick has seen
 	wake    int64     // when Tick is due; 0: not at all
+	ticking bool      // Tick runs, and asks for the next one at its end
 	checked int64     // when timer procedures ran last
+
+	// Any goroutine; written by the loop.
+	_     [64]byte
+	idles atomic.Bool // idling > 0
+	waits atomic.Bool // waiting > 0
+	_     [64]byte
 }
 
 // How long a request of another shard must have waited, so that an engine crosses loops.
@@ -43,8 +54,7 @@ func (s *Shard) Acquire(w *Waiter, now int64) {
 	}
 	if b.waiting.len == 0 {
 		if e := b.idle.newest; e != nil {
-			b.removeIdle(e)
-			e.setPhase(Active, now)
+			s.removeIdle(b, e)
 			s.run(e, w, now)
 			return
 		}
@@ -54,37 +64,47 @@ func (s *Shard) Acquire(w *Waiter, now int64) {
 
 // wait puts w in line, if there is anything to wait for.
 func (s *Shard) wait(b *bay, w *Waiter, now int64) {
-	limits := s.pool.Limits()
-	switch full := limits.mode(w.Mode).QueueMax; {
+	switch {
 	case s.pool.stopping.Load():
 		s.host.Refuse(w, Refusal{Reason: Stopping})
 		return
 	case s.failing(b.line, now):
 		s.host.Refuse(w, Refusal{NotStarting, b.line.text()})
 		return
-	case full > 0 && b.waiting.len >= full && b.spare() == nil:
-		s.host.Refuse(w, Refusal{Reason: NoEngine})
-		return
 	}
-	s.list(b)
-	b.waiting.push(w)
-	b.publishHead()
+	s.enqueue(b, w)
 	s.seek(b, now)
-	if w.queued && w.Reject && b.coming() < b.waiting.len {
-		s.dequeue(b, w)
-		s.host.Refuse(w, Refusal{Reason: NoEngine})
-		return
-	}
-	if w.queued {
+	switch {
+	case !w.queued:
+	case s.hopeless(b, w, now):
+		s.refuse(b, w, Refusal{Reason: NoEngine})
+	default:
 		s.wakeBy(now + waitTick)
 	}
 }
 
-// coming is the number of engines on their way to those who wait.
-func (b *bay) coming() int {
+// hopeless tells whether w, the last who has come, may not wait: too many do, or it does not want to and no engine is on its way.
+func (s *Shard) hopeless(b *bay, w *Waiter, now int64) bool {
+	coming := s.coming(b, now)
+	if w.Reject && coming < b.waiting.len {
+		return true
+	}
+	most := s.pool.Limits().mode(w.Mode).QueueMax
+	others := int(b.line.starting.Load()) - b.starting // coming to other shards
+	return most > 0 && int(b.line.waiting.Load())-coming-others > most
+}
+
+// coming is the number of engines on their way to those who wait in b.
+func (s *Shard) coming(b *bay, now int64) int {
 	n := b.starting
 	if b.asked || b.claimed.Load() {
 		n++
+	}
+	if s.pool.lacksSlot(b.line, now) {
+		n += int(s.pool.evicting.Load())
+		if b.evicted != 0 && now-b.evicted < evictPause {
+			n++
+		}
 	}
 	return n
 }
@@ -92,9 +112,11 @@ func (b *bay) coming() int {
 // Requeue puts a request back that its engine never began. It keeps its place: the time that it came.
 func (s *Shard) Requeue(w *Waiter, now int64) {
 	b := &w.Line.bays[s.index]
-	s.list(b)
-	b.waiting.push(w)
-	b.publishHead()
+	if s.failing(b.line, now) {
+		s.host.Refuse(w, Refusal{NotStarting, b.line.text()})
+		return
+	}
+	s.enqueue(b, w)
 	s.seek(b, now)
 	s.wakeBy(now + waitTick)
 }
@@ -106,15 +128,35 @@ func (s *Shard) Cancel(w *Waiter) {
 	}
 }
 
+func (s *Shard) enqueue(b *bay, w *Waiter) {
+	s.list(b)
+	b.waiting.push(w)
+	b.publishHead()
+	b.line.waiting.Add(1)
+	if s.waiting++; s.waiting == 1 {
+		s.waits.Store(true)
+	}
+}
+
 func (s *Shard) dequeue(b *bay, w *Waiter) {
 	b.waiting.remove(w)
 	b.publishHead()
+	b.line.waiting.Add(-1)
+	if s.waiting--; s.waiting == 0 {
+		s.waits.Store(false)
+	}
 }
 
-// run gives e, which is active, one more request.
+func (s *Shard) refuse(b *bay, w *Waiter, r Refusal) {
+	s.dequeue(b, w)
+	s.host.Refuse(w, r)
+}
+
+// run gives e, which takes it, one more request.
 func (s *Shard) run(e *Engine, w *Waiter, now int64) {
 	e.running++
 	if e.running == 1 {
+		e.setPhase(Active, now)
 		s.limitRun(e, w.Mode, now)
 	}
 	s.host.Run(e, w)
@@ -122,8 +164,8 @@ func (s *Shard) run(e *Engine, w *Waiter, now int64) {
 
 // limitRun sets the deadline of a request that begins.
 func (s *Shard) limitRun(e *Engine, mode int, now int64) {
-	e.deadline, e.rest = 0, 0
-	if d := s.pool.Limits().runLimit(mode); d > 0 {
+	e.deadline, e.rest, e.abandoned = 0, 0, false
+	if d := s.pool.Limits().RunLimit(mode); d > 0 {
 		e.deadline = now + int64(d)
 		s.wakeBy(e.deadline)
 	}
@@ -131,58 +173,73 @@ func (s *Shard) limitRun(e *Engine, mode int, now int64) {
 
 // Begin tells that a bound engine or a phantom gets a request. Release follows.
 func (s *Shard) Begin(e *Engine, mode int, now int64) {
-	e.setPhase(Active, now)
 	e.running++
-	s.limitRun(e, mode, now)
+	if e.phase == Ready {
+		e.setPhase(Active, now)
+		s.limitRun(e, mode, now)
+	}
 }
 
 // Release tells that a request on e is over; ok: the engine ended it well.
 func (s *Shard) Release(e *Engine, ok bool, now int64) {
+	if e.running == 0 { // Broken has taken it off
+		return
+	}
 	e.running--
 	if ok {
-		e.served++
-		e.view.requests.Store(int64(e.served))
-	}
-	switch {
-	case e.phase != Active && e.phase != Breaking:
-		return
-	case e.running > 0:
-		s.limitRun(e, e.line.Login.Mode, now)
-	default:
-		e.deadline, e.rest = 0, 0
+		s.served(e)
 	}
 	switch {
 	case e.phase == Breaking && e.running == 0:
 		s.shutdown(e, now)
-		return
 	case e.phase != Active:
-		return
-	case !e.Pools():
-		if e.running == 0 {
-			e.setPhase(Ready, now)
-			s.stopIfAsked(e, now)
-		}
-		return
+	case e.Pools():
+		s.limitNext(e, now)
+		s.settle(e, now)
+	case e.running == 0:
+		e.deadline, e.rest = 0, 0
+		e.setPhase(Ready, now)
+		s.stopIfAsked(e, now)
 	}
-	if e.maxServed > 0 && e.served >= e.maxServed {
-		s.wear(e, WhyRequests, now)
-	}
-	s.settle(e, now)
 }
 
-// settle finds something to do for a pooled engine that is active: requests of its own shard, of another one, or none.
+// limitNext sets the deadline of the request that follows the one which is over.
+func (s *Shard) limitNext(e *Engine, now int64) {
+	e.deadline, e.rest = 0, 0
+	if e.running > 0 {
+		s.limitRun(e, e.line.Login.Mode, now)
+	}
+}
+
+// served counts a request that e has ended well.
+func (s *Shard) served(e *Engine) {
+	e.served++
+	e.view.requests.Store(int64(e.served))
+	if e.served == 1 {
+		e.line.failures.Store(0)
+	}
+}
+
+// settle finds something to do for a pooled engine that has done something: requests of its own shard, of another one, or none.
 func (s *Shard) settle(e *Engine, now int64) {
 	b := &e.line.bays[s.index]
-	if e.why != WhyNone || s.leave(e, b) {
+	switch {
+	case e.maxServed > 0 && e.served >= e.maxServed:
+		s.wear(e, WhyRequests, now)
+	case e.Class == Pooled && e.generation != s.pool.generation.Load():
+		s.replace(e, now)
+	}
+	if e.why == WhyNone {
+		e.why = s.outlived(e, now)
+	}
+	if e.why != WhyNone {
 		if e.running == 0 {
 			s.shutdown(e, now)
 		}
 		return
 	}
 	if e.promised < 0 {
-		if to := s.elsewhere(b, now); to >= 0 && e.line.bays[to].claimed.CompareAndSwap(false, true) {
-			e.promised = to
-		}
+		e.promised = s.claim(b, now)
 	}
 	if e.promised >= 0 {
 		if e.running == 0 {
@@ -196,20 +253,28 @@ func (s *Shard) settle(e *Engine, now int64) {
 	}
 }
 
-// leave tells whether e has to make room for a line that starves, or for a lower limit.
-func (s *Shard) leave(e *Engine, b *bay) bool {
+// outlived tells why e has to go: it is too old, for a line that starves, or for a lower limit. WhyNone: it has not.
+func (s *Shard) outlived(e *Engine, now int64) Why {
+	p, limits := s.pool, s.pool.Limits()
 	if e.Class != Pooled {
-		return false
+		return WhyNone
 	}
-	if starved := s.pool.starved.Load(); starved != nil && starved != e.line && s.pool.starved.CompareAndSwap(starved, nil) {
-		e.why = WhyEvicted
-		return true
+	if limits.MaxUpTime > 0 && now-e.started >= int64(limits.MaxUpTime) {
+		return WhyAge
 	}
-	if most := s.pool.Limits().MaxEngines; most > 0 && s.pool.slots.Load() > int64(most) {
-		e.why = WhySurplus
-		return true
+	if starved := p.starved.Load(); starved != nil && p.starved.CompareAndSwap(starved, nil) && starved.starves() {
+		return WhyEvicted // its own line does not starve: it has e
 	}
-	return false
+	if p.surplus() {
+		return WhySurplus
+	}
+	return WhyNone
+}
+
+// surplus tells whether there are more engines than MaxEngines, which was lowered, and than are being stopped.
+func (p *Pool) surplus() bool {
+	most := p.Limits().MaxEngines
+	return most > 0 && p.slots.Load()-p.leaving.Load() > int64(most)
 }
 
 // feed gives e what waits here: one request, or as many as it takes ahead when no other engine is idle.
@@ -226,67 +291,92 @@ func (s *Shard) feed(e *Engine, b *bay, now int64) {
 
 // rest puts e among the idle engines.
 func (s *Shard) rest(e *Engine, b *bay, now int64) {
-	e.idleSince = now
-	s.list(b)
+	if e.phase != Timer { // a timer procedure does not keep an engine alive
+		e.idleSince = now
+	}
 	e.setPhase(Idle, now)
-	b.pushIdle(e)
+	s.pushIdle(b, e)
 	s.limitIdle(e, now)
+	s.offerLater(b, now)
 }
 
-// elsewhere returns the shard that has waited too long for an engine such as b's shard has just got free, or -1.
-func (s *Shard) elsewhere(b *bay, now int64) int {
-	bays := b.line.bays
-	if len(bays) == 1 {
-		return -1
-	}
-	before := now - patience
-	if own := b.waiting.front; own != nil {
-		before = own.rank - fairness
-	}
-	to, oldest := -1, int64(math.MaxInt64)
-	for i := range bays {
-		if i == s.index {
-			continue
-		}
-		if rank := bays[i].head.Load(); rank != 0 && rank < before && rank < oldest && !bays[i].claimed.Load() {
+// elsewhere returns the shard with the oldest request, but for b's, that no engine is on its way to, and its rank; -1: there is none.
+func (s *Shard) elsewhere(b *bay) (to int, oldest int64) {
+	to, oldest = -1, math.MaxInt64
+	for i := range b.line.bays {
+		other := &b.line.bays[i]
+		if rank := other.head.Load(); rank != 0 && rank < oldest && i != s.index && !other.claimed.Load() {
 			to, oldest = i, rank
 		}
 	}
-	return to
+	return to, oldest
+}
+
+// claim returns the shard that has waited too long for an engine such as b has just got free, or -1. The engine is to go there.
+func (s *Shard) claim(b *bay, now int64) int {
+	to, oldest := s.elsewhere(b)
+	if to < 0 {
+		return -1
+	}
+	overdue := oldest < now-patience || s.pool.Limits().Policy == Priority // whose ranks are no times
+	if own := b.waiting.front; own != nil {
+		overdue = oldest < own.rank-fairness
+	}
+	if overdue && b.line.bays[to].claimed.CompareAndSwap(false, true) {
+		return to
+	}
+	return -1
+}
+
+// offer gives idle engines to other shards that have waited too long.
+func (s *Shard) offer(b *bay, now int64) {
+	for b.idle.newest != nil {
+		to := s.claim(b, now)
+		if to < 0 {
+			s.offerLater(b, now)
+			return
+		}
+		s.give(b.idle.newest, to)
+	}
+}
+
+// offerLater has Tick offer b's idle engines when somebody waits elsewhere, who may not have seen them.
+func (s *Shard) offerLater(b *bay, now int64) {
+	if to, oldest := s.elsewhere(b); to >= 0 {
+		s.wakeBy(min(now, oldest) + patience + 1)
+	}
 }
 
 // give moves e, which has nothing to do, to another shard.
 func (s *Shard) give(e *Engine, to int) {
 	e.promised, e.deadline = to, 0
 	s.forget(e)
-	e.shard = nil
+	e.home.Store(^int32(s.index))
 	s.host.Move(e, to)
 }
 
-// Arrive takes over an engine that Host.Move has brought.
+// Arrive takes over an engine that Host.Move has brought, unless Broken has told of its end.
 func (s *Shard) Arrive(e *Engine, now int64) {
+	if !e.moving() {
+		return
+	}
 	s.receive(e)
+	s.answered(e.line)
 	if e.line == nil {
-		s.unused = append(s.unused, e)
+		s.pushUnused(e)
 		s.seekAll(now)
 		return
 	}
-	if e.why != WhyNone {
-		s.shutdown(e, now)
-		return
-	}
 	s.settle(e, now)
-	if b := &e.line.bays[s.index]; b.waiting.len > 0 {
-		s.seek(b, now)
-	}
+	s.seek(&e.line.bays[s.index], now)
 }
 
 // receive makes e one of this shard's.
 func (s *Shard) receive(e *Engine) {
-	e.shard = s
 	e.home.Store(int32(s.index))
 	s.engines = append(s.engines, e)
 	if e.line == nil {
+		e.promised = -1
 		return
 	}
 	if e.promised >= 0 {
@@ -295,7 +385,6 @@ func (s *Shard) receive(e *Engine) {
 	}
 	b := &e.line.bays[s.index]
 	b.engines = append(b.engines, e)
-	b.asked = false
 	s.list(b)
 }
 
@@ -315,7 +404,7 @@ func (s *Shard) forget(e *Engine) {
 	}
 	b := &e.line.bays[s.index]
 	if e.phase == Idle {
-		b.removeIdle(e)
+		s.removeIdle(b, e)
 		e.phase = Active // on its way
 	}
 	b.forget(e)

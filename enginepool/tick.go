@@ -1,6 +1,9 @@
 package enginepool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // idle engines are looked at this often when one is to be kept in reserve.
 const spareTick = int64(50 * time.Millisecond)
@@ -9,7 +12,9 @@ const spareTick = int64(50 * time.Millisecond)
 func (s *Shard) wakeBy(at int64) {
 	if s.wake == 0 || at < s.wake {
 		s.wake = at
-		s.host.Wake(at)
+		if !s.ticking {
+			s.host.Wake(at)
+		}
 	}
 }
 
@@ -34,14 +39,25 @@ func (s *Shard) limitIdle(e *Engine, now int64) {
 	if e.deadline != 0 {
 		s.wakeBy(e.deadline)
 	}
+	if s.runsTimer(e) {
+		s.wakeBy(max(s.checked, e.started) + int64(limits.IdleCheck))
+	}
+}
+
+// runsTimer tells whether e runs a timer procedure when it idles.
+func (s *Shard) runsTimer(e *Engine) bool {
+	limits := s.pool.Limits()
+	return limits.IdleCheck > 0 && e.Pools() && limits.mode(e.line.Login.Mode).TimerProc != ""
 }
 
 // Tick does what is due. It asks for the next Tick through Host.Wake.
 func (s *Shard) Tick(now int64) {
-	s.wake = 0
+	s.wake, s.ticking = 0, true
+	changed := s.limits != s.pool.Limits()
+	s.limits = s.pool.Limits()
 	for i := len(s.engines) - 1; i >= 0; i-- { // engines may leave the list
 		if i < len(s.engines) {
-			s.tickEngine(s.engines[i], now)
+			s.tickEngine(s.engines[i], changed, now)
 		}
 	}
 	s.runTimers(now)
@@ -50,6 +66,10 @@ func (s *Shard) Tick(now int64) {
 		s.keepUp(now)
 	}
 	s.plan(now)
+	s.ticking = false
+	if s.wake != 0 {
+		s.host.Wake(s.wake)
+	}
 }
 
 // plan asks for the next Tick.
@@ -59,10 +79,11 @@ func (s *Shard) plan(now int64) {
 		if e.deadline != 0 {
 			s.wakeBy(e.deadline)
 		}
-		if e.phase == Idle && limits.IdleCheck > 0 && e.line != nil && limits.mode(e.line.Login.Mode).TimerProc != "" {
+		if e.phase == Idle && s.runsTimer(e) {
 			s.wakeBy(s.checked + int64(limits.IdleCheck))
 		}
-		if limits.SpareEngines > 0 && e.phase == Active || e.generation != s.pool.generation.Load() {
+		stale := e.phase == Idle && e.Class == Pooled && e.generation != s.pool.generation.Load()
+		if limits.SpareEngines > 0 && e.phase == Active || stale {
 			s.wakeBy(now + spareTick)
 		}
 	}
@@ -73,24 +94,18 @@ func (s *Shard) plan(now int64) {
 	}
 }
 
-// tickEngine does what is due of one engine.
-func (s *Shard) tickEngine(e *Engine, now int64) {
-	limits := s.pool.Limits()
+// tickEngine does what is due of one engine; changed: there are other limits than at the last Tick.
+func (s *Shard) tickEngine(e *Engine, changed bool, now int64) {
+	if changed && e.phase == Idle {
+		s.limitIdle(e, now)
+	}
 	switch {
-	case e.phase == Gone || e.phase == Killed:
-		return
 	case e.deadline != 0 && now >= e.deadline:
 		s.expire(e, now)
-		return
-	case e.Class != Pooled:
-		return
-	case e.generation != s.pool.generation.Load() && (e.phase == Idle || e.phase == Active):
+	case e.Class != Pooled || e.phase != Idle: // one that is active is looked at when it comes free
+	case e.generation != s.pool.generation.Load():
 		s.replace(e, now)
-	case limits.MaxUpTime > 0 && e.phase == Active && now-e.started >= int64(limits.MaxUpTime):
-		if e.why == WhyNone {
-			e.why = WhyAge
-		}
-	case e.phase == Idle && limits.MaxEngines > 0 && s.pool.slots.Load() > int64(limits.MaxEngines):
+	case s.pool.surplus():
 		s.stop(e, WhySurplus, now)
 	}
 }
@@ -111,6 +126,11 @@ func (s *Shard) expire(e *Engine, now int64) {
 	case Idle:
 		s.idledOut(e, now)
 	case Active:
+		if e.abandoned {
+			e.why = WhyUnbroken
+			s.terminate(e, now)
+			return
+		}
 		e.why = WhyRunTime
 		s.host.Overran(e)
 		s.Force(e, WhyRunTime, now)
@@ -149,6 +169,9 @@ func (s *Shard) idledOut(e *Engine, now int64) {
 	}
 	if e.line.keep.Load() && int(e.line.ready.Load()) <= limits.mode(e.line.Login.Mode).MinEngines {
 		e.deadline = now + int64(limits.IdleTimeout)
+		if limits.MaxUpTime > 0 {
+			e.deadline = min(e.deadline, e.started+int64(limits.MaxUpTime))
+		}
 		return
 	}
 	s.stop(e, WhyIdle, now)
@@ -165,38 +188,46 @@ func (s *Shard) runTimers(now int64) {
 	}
 	s.checked = now
 	for _, e := range s.engines {
-		if e.phase != Idle || limits.mode(e.line.Login.Mode).TimerProc == "" {
+		if e.phase != Idle || !s.runsTimer(e) {
 			continue
 		}
-		e.line.bays[s.index].removeIdle(e)
+		s.removeIdle(&e.line.bays[s.index], e)
 		e.setPhase(Timer, now)
 		e.deadline = 0
-		if d := limits.runLimit(e.line.Login.Mode); d > 0 {
+		if d := limits.RunLimit(e.line.Login.Mode); d > 0 {
 			s.limitPhase(e, d, now)
 		}
 		s.host.Proc(e, "timer", limits.mode(e.line.Login.Mode).TimerProc)
 	}
 }
 
-// tickBays ends waits that have lasted too long, looks again for those who wait, and forgets the bays that are empty.
+// tickBays does what is due of the bays, and forgets those that are empty.
 func (s *Shard) tickBays(now int64) {
-	kept := s.bays[:0]
-	for _, b := range s.bays {
-		s.timeOut(b, now)
-		if b.waiting.len > 0 {
-			s.stalled(b, now)
-			s.seek(b, now)
-		} else if limits := s.pool.Limits(); limits.SpareEngines > 0 && len(b.engines) > 0 && b.idle.len+b.starting < limits.SpareEngines {
+	for i := 0; i < len(s.bays); i++ {
+		s.tickBay(s.bays[i], now)
+	}
+	s.bays = slices.DeleteFunc(s.bays, func(b *bay) bool {
+		b.listed = b.waiting.len > 0 || len(b.engines) > 0
+		return !b.listed
+	})
+}
+
+// tickBay ends waits that have lasted too long, and looks again for those who wait, here or elsewhere.
+func (s *Shard) tickBay(b *bay, now int64) {
+	s.timeOut(b, now)
+	if b.waiting.len == 0 {
+		s.offer(b, now)
+		if b.idle.len+b.starting < s.pool.Limits().SpareEngines && b.busy() {
 			s.start(b, now)
 		}
-		if b.waiting.len > 0 || len(b.engines) > 0 {
-			kept = append(kept, b)
-		} else {
-			b.listed = false
-		}
+		return
 	}
-	clear(s.bays[len(kept):])
-	s.bays = kept
+	s.stalled(b, now)
+	s.seek(b, now)
+	s.refuseHasty(b, now)
+	if l := b.line; s.pool.stopping.Load() && l.ready.Load() <= 0 && l.starting.Load() <= 0 {
+		s.refuseAll(b, Refusal{Reason: Stopping})
+	}
 }
 
 // timeOut ends the waits that have lasted longer than their mode allows.
@@ -205,8 +236,7 @@ func (s *Shard) timeOut(b *bay, now int64) {
 	for w := b.waiting.front; w != nil; {
 		after := w.next
 		if d := limits.mode(w.Mode).QueueTimeout; d > 0 && now-w.since >= int64(d) {
-			s.dequeue(b, w)
-			s.host.Refuse(w, Refusal{Reason: TimedOut})
+			s.refuse(b, w, Refusal{Reason: TimedOut})
 		}
 		w = after
 	}
@@ -234,16 +264,15 @@ func (s *Shard) keepUp(now int64) {
 			continue
 		}
 		b := &l.bays[s.index]
-		for int(l.engines.Load()) < s.pool.Limits().mode(l.Login.Mode).MinEngines {
-			s.list(b)
-			if !s.start(b, now) {
-				s.wakeBy(now + spareTick)
-				break
-			}
+		for now >= l.keepFrom.Load() && int(l.engines.Load()) < s.pool.Limits().mode(l.Login.Mode).MinEngines && s.start(b, now) {
+			continue
 		}
-		s.wakeBy(now + int64(time.Second))
+		s.wakeBy(now + keepTick)
 	}
 }
+
+// kept lines are looked at this often.
+const keepTick = int64(time.Second)
 
 // Keep has MinEngines of the line's mode live always. Any goroutine; Tick of the first shard does it.
 func (l *Line) Keep(on bool) { l.keep.Store(on) }
@@ -251,14 +280,14 @@ func (l *Line) Keep(on bool) { l.keep.Store(on) }
 // wear has e replaced: its successor comes first where there is a slot for it, else e goes when it is idle.
 func (s *Shard) wear(e *Engine, why Why, now int64) {
 	b := &e.line.bays[s.index]
-	if e.worn == WhyNone && s.start(b, now) {
+	switch {
+	case e.why != WhyNone:
+	case e.worn == WhyNone && s.start(b, now):
 		e.worn = why
-		return
+	case e.worn != WhyNone && b.starting > 0: // it is coming
+	default:
+		s.stop(e, why, now)
 	}
-	if e.worn != WhyNone && b.starting > 0 {
-		return // it is coming
-	}
-	s.stop(e, why, now)
 }
 
 // succeed retires one engine that the one which has just come up replaces.
@@ -266,6 +295,7 @@ func (s *Shard) succeed(l *Line, now int64) {
 	for _, e := range s.engines {
 		if e.line == l && e.worn != WhyNone && e.why == WhyNone {
 			s.stop(e, e.worn, now)
+			s.pool.replacing.CompareAndSwap(e, nil) // the next one need not wait until its request is over
 			return
 		}
 	}
@@ -276,10 +306,10 @@ func (s *Shard) Memory(e *Engine, bytes int64, now int64) {
 	e.view.rss.Store(bytes)
 	limits := s.pool.Limits()
 	switch {
-	case e.shard != s || e.phase >= Shutdown:
+	case e.moving() || e.Home() != s.index || e.phase >= Shutdown:
 	case limits.MaxMemoryHard > 0 && bytes >= limits.MaxMemoryHard:
 		s.Broken(e, WhyMemory, "the engine held too much memory", now)
-	case limits.MaxMemory > 0 && bytes >= limits.MaxMemory && e.Class == Pooled:
+	case limits.MaxMemory > 0 && bytes >= limits.MaxMemory && e.Class == Pooled && (e.phase == Active || e.served > 0):
 		s.stop(e, WhyMemory, now)
 	}
 }

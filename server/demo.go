@@ -28,6 +28,7 @@ type demo struct {
 	backend *http.Server
 	running sync.WaitGroup
 	cancel  context.CancelFunc
+	dir     string // of the files that engines are made of; empty: none
 }
 
 func newDemo(log *slog.Logger) (*demo, error) {
@@ -59,7 +60,7 @@ func (d *demo) run(ctx context.Context, s *Server) {
 			d.log.Error("demonstration", "error", err)
 		}
 	})
-	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0]+"/"+as.Farm+"/", s.AdminAddr()))
+	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0]+"/"+as.Farm+"/", s.AdminAddr())+s.tryEngines())
 }
 
 func tryText(addr, path string, admin net.Addr) string {
@@ -96,6 +97,9 @@ func (d *demo) stop() {
 		d.cancel()
 	}
 	_ = d.backend.Close() // the relay has drained: nobody waits for it
+	if d.dir != "" {
+		_ = os.RemoveAll(d.dir) // the system cleans its temporary directory, too
+	}
 	d.running.Wait()
 }
 

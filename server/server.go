@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"roundhouse/server/admin"
 	"roundhouse/server/config"
+	"roundhouse/server/engine"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
 	"roundhouse/server/relay"
@@ -20,12 +22,13 @@ import (
 // Server is one roundhouse: its loops, its doors and its admin listener. Build it with New, then call Run once.
 type Server struct {
 	// Fixed at start.
-	cfg   *config.Config
-	log   *slog.Logger
-	group *loop.Group
-	relay *relay.Relay
-	admin *admin.Server
-	demo  *demo // nil unless the configuration asks for the demonstration
+	cfg    *config.Config
+	log    *slog.Logger
+	group  *loop.Group
+	relay  *relay.Relay
+	engine *engine.Door // nil: the configuration has no such door
+	admin  *admin.Server
+	demo   *demo // nil unless the configuration asks for the demonstration
 }
 
 // New starts the loops and opens every listener of the configuration, which must be valid and is only read. When it returns
@@ -44,6 +47,9 @@ func (s *Server) start() (err error) {
 		if s.demo, err = newDemo(s.log); err != nil {
 			return err
 		}
+		if s.cfg, err = s.demo.withEngines(s.cfg); err != nil {
+			return err
+		}
 	}
 	if s.group, err = loop.New(loop.Options{Loops: s.cfg.Loops, Logger: s.log}); err != nil {
 		return err
@@ -54,12 +60,28 @@ func (s *Server) start() (err error) {
 	if err = s.relay.Listen(); err != nil {
 		return err
 	}
+	if s.cfg.Engine.Opens() {
+		if s.engine, err = engine.New(s.cfg, s.group, s.log, version()); err != nil {
+			return err
+		}
+		if err = s.engine.Start(context.Background()); err != nil {
+			return err
+		}
+	}
 	s.admin, err = admin.New(s.cfg.Admin, s.log, s.sources())
 	return err
 }
 
 // RelayAddrs are the addresses of the relay door.
 func (s *Server) RelayAddrs() []net.Addr { return s.relay.Addrs() }
+
+// EngineAddrs are the addresses of the engine door: those of clients, then those of engines that dial in.
+func (s *Server) EngineAddrs() []net.Addr {
+	if s.engine == nil {
+		return nil
+	}
+	return s.engine.Addrs()
+}
 
 // AdminAddr is the address of the admin listener; nil when there is none.
 func (s *Server) AdminAddr() net.Addr { return s.admin.Addr() }
@@ -69,6 +91,9 @@ func (s *Server) AdminAddr() net.Addr { return s.admin.Addr() }
 func (s *Server) Run(ctx context.Context) error {
 	for _, a := range s.relay.Addrs() {
 		s.log.Info("listening", "door", "relay", "addr", a.String())
+	}
+	for _, a := range s.EngineAddrs() {
+		s.log.Info("listening", "door", "engine", "addr", a.String())
 	}
 	if a := s.admin.Addr(); a != nil {
 		s.log.Info("listening", "door", "admin", "addr", a.String())
@@ -89,10 +114,38 @@ func (s *Server) Run(ctx context.Context) error {
 	handover.Stopping(s.log)
 	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
-	if cut := s.relay.Drain(drain); cut != nil {
+	if cut := s.drain(drain); cut != nil {
 		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, cut))
 	}
 	return errors.Join(err, s.stop())
+}
+
+// drain drains all doors at the same time.
+func (s *Server) drain(ctx context.Context) error {
+	engines := make(chan error, 1)
+	go func() { // ends with ctx at the latest; its result is waited for
+		if s.engine == nil {
+			engines <- nil
+			return
+		}
+		engines <- s.engine.Drain(ctx)
+	}()
+	return errors.Join(s.relay.Drain(ctx), <-engines)
+}
+
+// Reload puts a new configuration in force as far as that can be done while the server runs. What has changed and needs a new start is
+// logged. On an error the old one stays.
+func (s *Server) Reload(cfg *config.Config) error {
+	if s.engine == nil || s.cfg.Demo {
+		s.log.Warn("reload: nothing of this configuration can be changed without a new start")
+		return nil
+	}
+	kept, err := s.engine.Reconfigure(cfg)
+	if err != nil {
+		return fmt.Errorf("server: reload: %w", err)
+	}
+	s.log.Info("the configuration was read again", "need_a_new_start", kept)
+	return nil
 }
 
 // stopTime is how long connections may take to flush what they have after the drain.
@@ -111,6 +164,9 @@ func (s *Server) stop() (err error) {
 	if s.relay != nil {
 		err = errors.Join(err, s.relay.Close())
 	}
+	if s.engine != nil {
+		err = errors.Join(err, s.engine.Close())
+	}
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Close())
 	}
@@ -118,6 +174,14 @@ func (s *Server) stop() (err error) {
 		return fmt.Errorf("server: stop: %w", err)
 	}
 	return nil
+}
+
+// version is that of the module; devel outside a release.
+func version() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
+		return b.Main.Version
+	}
+	return "devel"
 }
 
 // machineBytes is the memory of the machine.

@@ -316,6 +316,11 @@ func defaultEngine() Engine {
 	}
 }
 
+// Opens tells whether the door has a listener.
+func (e *Engine) Opens() bool {
+	return len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS)+len(e.DialIn.Listen) > 0
+}
+
 // For returns what holds for a mode (-1, 0, 1, 2 or 3), key by key: the mode's own value where it has one, else the overall
 // one. Mode and Pooling are never empty in it. Not for a hot path: keep what it returns.
 func (e *Engine) For(mode int) EngineMode {

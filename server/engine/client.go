@@ -1,0 +1,470 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"roundhouse/codec"
+	"roundhouse/codec/frame"
+	"roundhouse/codec/oes"
+	"roundhouse/enginepool"
+	"roundhouse/server/loop"
+)
+
+// clientState is what a client may do next.
+type clientState uint8
+
+const (
+	stateOpen    clientState = iota // a command; it has not logged in, or no longer
+	stateReady                      // a command
+	stateBusy                       // nothing but a break: it is owed a reply
+	stateTurn                       // go on with the dialogue
+	stateLeaving                    // nothing: its connection is being closed
+)
+
+// client is the session of a client's connection. Owned by its loop.
+type client struct {
+	// Fixed at open.
+	door  *Door
+	chars bool // lengths count characters
+	utf8  bool // texts are in UTF-8
+
+	// Owned by the loop.
+	shard    *shard
+	conn     *loop.Conn
+	info     *clientInfo
+	state    clientState
+	before   clientState // what it falls back to when a control command or a login has been answered
+	prefixed bool        // replies have okcode or errcode in front
+	login    login
+	call     call
+	answer   answer
+	talk     *dialogue // the dialogue that runs; nil: none
+	bound    *engine   // the engine that is its own; nil: it uses the pool's
+	inCall   bool      // it counts as a request in flight
+	held     []byte    // frames that came while it was owed a reply
+	holding  int       // their number
+	timer    loop.Timer
+}
+
+// clientInfo is what tables and logs show of a client. It is never changed, only replaced.
+type clientInfo struct {
+	id                        uint64
+	remote, user, application string
+	mode                      oes.Mode
+}
+
+const (
+	maxHeldFrames = 16
+	maxHeldBytes  = 256 << 10
+	leaveTime     = 5 * time.Second // after the reply to a logoff
+)
+
+func (s *shard) newClient(conn *loop.Conn, chars bool) *client {
+	c := &client{door: s.door, chars: chars, shard: s, conn: conn}
+	c.info = &clientInfo{id: conn.ID(), remote: conn.Remote().String(), mode: oes.JD3}
+	c.prefixed = s.door.settings.Load().mode.Prefixed()
+	c.timer.Init(s.loop, c.late)
+	c.call.waiter.Owner = &c.call
+	c.answer.client = c
+	s.stats.clients.Add(1)
+	c.waitForCommand()
+	return c
+}
+
+// Data takes commands.
+func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
+	done := 0
+	for c.state != stateLeaving {
+		payload, n, err := c.frame(in[done:])
+		if err != nil {
+			c.protocolError(err)
+			return len(in), nil
+		}
+		if n == 0 {
+			c.waitForRest(len(in) - done)
+			return done, nil
+		}
+		if c.state == stateBusy && len(payload) > 0 && !c.outOfTurn(payload) && !c.hold(in[done:done+n]) {
+			c.conn.Pause()
+			return done, nil
+		}
+		if c.state != stateBusy && len(payload) > 0 {
+			c.handle(payload)
+		}
+		done += n
+	}
+	return len(in), nil
+}
+
+// frame cuts the first frame off in. n == 0: it is not complete.
+func (c *client) frame(in []byte) (payload []byte, n int, err error) {
+	size, n, err := frame.ParsePadded(in, c.door.settings.Load().cfg.Client.MaxFrame)
+	if n == 0 || err != nil {
+		return nil, 0, err
+	}
+	if c.chars {
+		return frameOfChars(in[n:], n, size)
+	}
+	if len(in)-n < size {
+		return nil, 0, nil
+	}
+	return in[n : n+size], n + size, nil
+}
+
+// frameOfChars cuts off as many UTF-8 characters as size says. A byte that is none counts as one.
+func frameOfChars(in []byte, head, size int) (payload []byte, n int, err error) {
+	end := 0
+	for ; size > 0; size-- {
+		if end >= len(in) || !utf8.FullRune(in[end:]) {
+			return nil, 0, nil
+		}
+		_, width := utf8.DecodeRune(in[end:])
+		end += width
+	}
+	return in[:end], head + end, nil
+}
+
+// outOfTurn takes a break, or a call of the debugger, of a client that is owed a reply: it has no reply of its own.
+func (c *client) outOfTurn(payload []byte) bool {
+	code, _, err := oes.ParseCommand(payload)
+	if err != nil || code != oes.Break && code != oes.Debug {
+		return false
+	}
+	if call := c.running(); call != nil && call.engine != nil {
+		call.engine.interrupt(call, code)
+	}
+	return true
+}
+
+// hold keeps a frame for when the reply has gone out; false: there are too many.
+func (c *client) hold(b []byte) bool {
+	if c.holding >= maxHeldFrames || len(c.held)+len(b) > maxHeldBytes {
+		return false
+	}
+	c.held = append(c.held, b...)
+	c.holding++
+	return true
+}
+
+// running is the call of the client that has not ended, or nil.
+func (c *client) running() *call {
+	switch {
+	case c.talk != nil:
+		return &c.talk.call
+	case c.state == stateBusy && (c.call.engine != nil || c.call.waiter.Queued()):
+		return &c.call
+	}
+	return nil
+}
+
+// next goes on when a reply has gone out: with what was held, then with what is unread.
+func (c *client) next(state clientState) {
+	c.state = state
+	for c.holding > 0 && c.state != stateBusy && c.state != stateLeaving {
+		payload, n, err := c.frame(c.held)
+		if err != nil || n == 0 {
+			break // it was judged when it came
+		}
+		c.holding--
+		c.handle(payload)
+		c.held = c.held[n:]
+	}
+	if c.holding == 0 {
+		c.held = nil
+	}
+	if c.state == stateBusy || c.state == stateLeaving {
+		return
+	}
+	if c.door.draining.Load() && c.state != stateTurn && c.conn.Unread() == 0 {
+		c.leave()
+		return
+	}
+	c.waitForCommand()
+	if c.conn.Paused() {
+		c.conn.Resume()
+	} else if c.conn.Unread() > 0 {
+		c.conn.Again()
+	}
+}
+
+// handle takes one command. The client is not owed a reply.
+func (c *client) handle(payload []byte) {
+	c.shard.stats.framesIn.Add(1)
+	code, fields, err := oes.ParseCommand(payload)
+	switch {
+	case err != nil:
+		c.refuse("Unknown command "+clip(payload[:min(16, len(payload))]), "unknown command")
+	case code < 0:
+		c.control(code, fields)
+	case code == oes.Login:
+		c.logIn(fields)
+	case c.state == stateOpen:
+		c.refuse("Not logged in", "a command before login")
+	case c.state == stateTurn:
+		c.turn(code, fields)
+	default:
+		c.command(code, fields)
+	}
+}
+
+// command takes a command of a client that has logged in and runs nothing.
+func (c *client) command(code int, fields []byte) {
+	jd3 := c.login.mode == oes.JD3
+	switch {
+	case code == oes.Logoff:
+		c.logOff()
+	case code == oes.Execute || code == oes.Call:
+		c.execute(code, fields)
+	case code == oes.CallEvents && jd3:
+		c.converse(code, fields)
+	case code == oes.CallEvents:
+		c.refuse("Command 400 needs JD3 mode", "wrong mode")
+	case code == oes.Continue || code == oes.Break || code == oes.Debug:
+		c.reply(oes.Done)
+	case code == oes.Input:
+		c.fail("No input requested")
+	case jd3 && code < oes.Break:
+		c.execute(code, fields)
+	default:
+		c.refuse(fmt.Sprintf("Unknown command %d", code), "unknown command")
+	}
+}
+
+// execute makes a call of a command.
+func (c *client) execute(code int, fields []byte) {
+	if c.login.mode == oes.Char {
+		c.converse(code, fields)
+		return
+	}
+	k := &c.call
+	k.code, k.kind, k.procedure, k.owner = code, "client", c.login.procedure, &c.answer
+	k.args = appendArgs(k.args[:0], c.login.mode, code, fields)
+	k.retried, k.begun, k.logsIn, k.wrong = false, false, false, false
+	c.state = stateBusy
+	c.timer.Stop()
+	c.start(k)
+}
+
+// start gives a call to the client's own engine, or waits for one of the pool's.
+func (c *client) start(k *call) {
+	w := &k.waiter
+	w.Line, w.Mode, w.Class, w.Reject = c.login.line, int(c.login.mode), c.login.class(), c.login.hasty
+	c.enter()
+	if e := c.bound; e != nil {
+		w.Line = e.pooled.Line()
+		c.shard.pool.Begin(e.pooled, w.Mode, c.shard.now())
+		e.run(k)
+		return
+	}
+	c.shard.pool.Acquire(w, c.shard.now())
+}
+
+// enter and exit count the client's request in flight.
+func (c *client) enter() {
+	if !c.inCall {
+		c.inCall = true
+		c.shard.stats.requests.Add(1)
+		c.shard.stats.inFlight.Add(1)
+	}
+}
+
+func (c *client) exit() {
+	if c.inCall {
+		c.inCall = false
+		c.shard.stats.inFlight.Add(-1)
+	}
+}
+
+// appendArgs appends the arguments of a call: each field one, or in JD3 mode the whole command as one.
+func appendArgs(dst []byte, mode oes.Mode, code int, fields []byte) []byte {
+	if mode == oes.JD3 {
+		dst = appendInt(dst, code)
+		dst = append(dst, frame.Delimiter)
+	}
+	dst = append(dst, fields...)
+	if len(fields) > 0 && fields[len(fields)-1] != frame.Delimiter {
+		dst = append(dst, frame.Delimiter)
+	}
+	return dst
+}
+
+// reply sends a reply. It does not change the state.
+func (c *client) reply(code int, fields ...string) {
+	start := c.conn.Buffer()
+	c.conn.SetBuffer(c.framed(oes.AppendReply(start, c.prefixed, code, fields...), len(start)))
+	c.shard.stats.framesOut.Add(1)
+}
+
+// bare sends the reply to a control command, which has no prefix.
+func (c *client) bare(code int, text string) {
+	start := c.conn.Buffer()
+	c.conn.SetBuffer(c.framed(oes.AppendReply(start, false, code, text), len(start)))
+	c.shard.stats.framesOut.Add(1)
+}
+
+// fail sends an error.
+func (c *client) fail(text string) { c.reply(oes.Failed, text) }
+
+// refuse sends an error, and the log gets it with its reason.
+func (c *client) refuse(text, reason string) {
+	c.shard.warn("a command was refused", "client", c.info.remote, "user", c.info.user, "reason", reason, "reply", text)
+	c.shard.stats.refusedCommands.Add(1)
+	c.fail(text)
+}
+
+// framed mends the length of the frame that begins at start, where the client wants it in another way.
+func (c *client) framed(b []byte, start int) []byte {
+	cfg := &c.door.settings.Load().cfg.Client
+	if c.chars {
+		frame.PutHeader(b[start:], min(utf8.RuneCount(b[start+frame.HeaderLen:]), frame.MaxSize))
+	}
+	if cfg.LengthPad == "space" {
+		for i := start; i < start+frame.HeaderLen-1 && b[i] == '0'; i++ {
+			b[i] = ' '
+		}
+	}
+	return b
+}
+
+// protocolError ends a connection whose frames cannot be told apart any more.
+func (c *client) protocolError(err error) {
+	c.shard.stats.clientErrors.Add(1)
+	c.shard.warn("a client broke the protocol", "client", c.info.remote, "user", c.info.user, "error", err.Error())
+	why := "bad length"
+	if errors.Is(err, codec.ErrTooLarge) {
+		why = "frame too large"
+	} else if errors.Is(err, errSlowFrame) {
+		why = "frame not complete in time"
+	}
+	c.fail("Protocol error: " + why)
+	c.leave()
+}
+
+var errSlowFrame = errors.New("engine: a frame was not complete in time")
+
+// leave closes the connection after its output.
+func (c *client) leave() {
+	c.state = stateLeaving
+	c.timer.Stop()
+	c.conn.Close()
+}
+
+// waitForRest limits the time until a frame is complete.
+func (c *client) waitForRest(unread int) {
+	if c.state == stateLeaving || c.state == stateBusy {
+		return
+	}
+	if unread == 0 {
+		c.waitForCommand()
+	} else if !c.timer.Armed() || c.login.idling {
+		c.login.idling = false
+		c.timer.Arm(c.door.settings.Load().cfg.Client.ReadTimeout)
+	}
+}
+
+// waitForCommand limits the time until the next command, if the configuration does.
+func (c *client) waitForCommand() {
+	if c.login.idling && c.state != stateTurn {
+		if d := c.door.settings.Load().cfg.Client.Idle; d > 0 {
+			c.timer.Arm(d)
+		}
+		return
+	}
+	c.timer.Stop()
+	if d := c.door.settings.Load().cfg.Client.Idle; d > 0 && c.state != stateTurn {
+		c.login.idling = true
+		c.timer.Arm(d)
+	}
+}
+
+// late is the end of the time that waitForRest, waitForCommand or logOff has set.
+func (c *client) late() {
+	switch {
+	case c.state == stateLeaving:
+		c.conn.Close()
+	case c.login.idling:
+		c.shard.log.Info("an idle client is disconnected", "client", c.info.remote)
+		c.leave()
+	default:
+		c.protocolError(errSlowFrame)
+	}
+}
+
+// logOff answers and gives back what the login holds. The client closes the connection; if not, we do.
+func (c *client) logOff() {
+	c.reply(oes.Done)
+	c.giveBack()
+	c.state = stateLeaving
+	c.timer.Arm(leaveTime)
+}
+
+// Drained tells that the client has taken its output.
+func (c *client) Drained(*loop.Conn) {
+	for _, k := range []*call{&c.call, c.talkCall()} {
+		if k != nil && k.engine != nil && k.engine.held == c {
+			k.engine.letGo()
+		}
+	}
+}
+
+func (c *client) talkCall() *call {
+	if c.talk == nil {
+		return nil
+	}
+	return &c.talk.call
+}
+
+// Closed ends what the client had going on.
+func (c *client) Closed(*loop.Conn, error) {
+	c.timer.Stop()
+	c.exit()
+	c.shard.stats.clients.Add(-1)
+	c.door.clients.Add(-1)
+	c.state = stateLeaving
+	if k := &c.call; k.waiter.Queued() {
+		c.shard.pool.Cancel(&k.waiter)
+		if l, ok := k.owner.(*loginWait); ok {
+			l.a.login.line.Release(c.door.pool)
+		}
+	} else if e := k.engine; e != nil {
+		c.abandon(e, k)
+	}
+	if c.talk != nil {
+		c.talk.clientGone()
+	}
+	c.giveBack()
+}
+
+// abandon leaves a call to itself whose client has gone.
+func (c *client) abandon(e *engine, k *call) {
+	first := e.calls[0] == k
+	e.detach(k)
+	if !first {
+		return // the engine has not begun it, and will waste its time on it
+	}
+	pool, now := c.shard.pool, c.shard.now()
+	switch c.door.settings.Load().cfg.Client.OnDisconnect {
+	case "finish":
+	case "kill":
+		pool.Broken(e.pooled, enginepool.WhyClient, "its client has gone", now)
+	default:
+		e.interrupt(e.calls[0], oes.Break)
+		pool.Abandon(e.pooled, now)
+	}
+}
+
+// clip makes text of a peer fit for a reply or a line of the log.
+func clip[T []byte | string](b T) string {
+	const most = 200
+	s := strings.ToValidUTF8(string(b[:min(most, len(b))]), "?")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}

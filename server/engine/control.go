@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"roundhouse/codec/frame"
+	"roundhouse/codec/oes"
+	"roundhouse/enginepool"
+	"roundhouse/server/config"
+)
+
+// control takes a command with a negative code: it needs no login, and its reply has no prefix.
+func (c *client) control(code int, fields []byte) {
+	c.before = c.state
+	switch code {
+	case oes.List:
+		c.list(fields)
+	case oes.StopIdle, oes.StopAll:
+		c.withPassword(fields, func(rest []byte) { c.stopEngines(code == oes.StopAll, rest) })
+	case oes.Phantom:
+		c.startPhantom(fields)
+	case oes.Times:
+		c.bare(oes.Done, fmt.Sprintf("Startup: %s; Current %s", stamp(c.door.began), stamp(time.Now())))
+	case oes.Admin:
+		c.withPassword(fields, c.admin)
+	case oes.Statistics:
+		c.takeStatistics(fields)
+	default:
+		c.refuse(fmt.Sprintf("Unknown command %d", code), "unknown command")
+	}
+}
+
+// stamp is a time as clients get it.
+func stamp(t time.Time) string { return t.Format(time.DateTime) }
+
+// done answers a control command that took its time.
+func (c *client) done(code int, text string) {
+	if c.state != stateLeaving {
+		c.bare(code, text)
+		c.next(c.before)
+	}
+}
+
+// list answers with the engines and their state.
+func (c *client) list(fields []byte) {
+	flag, rest, _ := frame.Cut(fields)
+	switch access := c.door.settings.Load().cfg.ListAccess; {
+	case access == "loopback" && !c.conn.Remote().Addr().Unmap().IsLoopback():
+		c.deniedControl("the list of engines from elsewhere")
+	case access == "password":
+		given := rest
+		if string(flag) != "1" && len(rest) == 0 {
+			given = fields
+		}
+		c.withPassword(given, func([]byte) { c.sendList(string(flag) == "1") })
+	default:
+		c.sendList(string(flag) == "1")
+	}
+}
+
+func (c *client) sendList(chars bool) {
+	rows := c.door.rows(c.info.id)
+	if chars {
+		start := c.conn.Buffer()
+		c.conn.SetBuffer(c.framed(oes.AppendReplyBytes(start, c.login.mode == oes.Char, oes.Done, appendArray(nil, rows)), len(start)))
+	} else {
+		c.bare(oes.Done, htmlTable(rows))
+	}
+	if c.state == stateBusy {
+		c.next(c.before)
+	}
+}
+
+// deniedControl refuses a control command.
+func (c *client) deniedControl(reason string) {
+	c.shard.warn("a control command was denied", "client", c.info.remote, "reason", reason)
+	c.shard.stats.denied.Add(1)
+	c.bare(oes.Failed, "Access Denied")
+}
+
+// deniedTime is how long a wrong password makes its sender wait.
+const deniedTime = time.Second
+
+// withPassword runs do with the fields behind the control password, when that is right. It is compared in a goroutine: a hash takes
+// its time. A wrong one is answered after a second, whatever was wrong.
+func (c *client) withPassword(fields []byte, do func(rest []byte)) {
+	given, rest, _ := frame.Cut(fields)
+	password, kept := string(given), append([]byte(nil), rest...)
+	s, set := c.shard, c.door.settings.Load()
+	allowed := set.mayControl(c.conn.Remote().Addr().Unmap())
+	c.state = stateBusy
+	c.door.starting.Go(func() { // ends with the comparison; Door.Close waits for it
+		right := set.cfg.ControlPassword != "" && config.CheckSecret(set.cfg.ControlPassword, password) && allowed
+		s.loop.Post(func() {
+			switch {
+			case c.state == stateLeaving:
+			case right:
+				c.state = c.before
+				do(kept)
+			default:
+				s.loop.NewTimer(func() {
+					if c.state != stateLeaving {
+						c.deniedControl("wrong control password, or not from here")
+						c.next(c.before)
+					}
+				}).Arm(deniedTime)
+			}
+		})
+	})
+}
+
+// stopEngines stops the engines that the selectors pick.
+func (c *client) stopEngines(force bool, fields []byte) {
+	sel := parseSelector(fields)
+	c.state = stateBusy
+	c.shard.log.Info("engines are stopped", "client", c.info.remote, "force", force, "selectors", strings.Join(sel.words, " "))
+	c.door.eachShard(c.shard, func(s *shard) []string { return s.stopEngines(sel, force) }, func([]string) {
+		if force {
+			c.done(oes.Done, "All Engines shut down")
+		} else {
+			c.done(oes.Done, "Idle Engines shut down")
+		}
+	})
+}
+
+// selector says which engines a command means.
+type selector struct {
+	words []string // names, applications, user@application, procedures; none: all of the pool
+	wide  bool     // bound engines and phantoms too
+}
+
+// parseSelector reads the fields of a selector: U widens it to bound engines and phantoms, * is everything.
+func parseSelector(fields []byte) selector {
+	var sel selector
+	for len(fields) > 0 {
+		var word []byte
+		word, fields, _ = frame.Cut(fields)
+		switch w := string(word); {
+		case w == "":
+		case w == "U" || w == "u":
+			sel.wide = true
+		case w == "*":
+			return selector{wide: true}
+		default:
+			sel.words = append(sel.words, w)
+		}
+	}
+	return sel
+}
+
+func (sel selector) picks(e *engine) bool {
+	if e.pooled == nil || !sel.wide && !e.pooled.Pools() && e.sub.Load() != int32(subZombie) {
+		return false
+	}
+	if len(sel.words) == 0 {
+		return true
+	}
+	l := e.pooled.View().Login
+	for _, w := range sel.words {
+		for _, name := range []string{e.name(), l.Application, l.User + "@" + l.Application, l.Procedure} {
+			if name != "" && strings.EqualFold(w, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stopEngines stops the idle engines of this shard that sel picks, with force also the busy ones.
+func (s *shard) stopEngines(sel selector, force bool) (names []string) {
+	for _, pooled := range append([]*enginepool.Engine(nil), s.pool.Engines()...) {
+		e, _ := pooled.Owner.(*engine)
+		if e == nil || !sel.picks(e) {
+			continue
+		}
+		names = append(names, e.name())
+		p := s.parked[e.name()]
+		switch {
+		case p != nil:
+			p.end(enginepool.WhyAdmin)
+		case force:
+			s.forceEngine(e)
+		case len(e.calls) == 0 && pooled.Running() == 0 && (pooled.Pools() || pooled.Phase() == enginepool.Ready):
+			s.pool.Stop(pooled, enginepool.WhyAdmin, s.now())
+		}
+	}
+	return names
+}
+
+// forceEngine stops an engine whatever it does. Its client is told at once.
+func (s *shard) forceEngine(e *engine) {
+	s.pool.Force(e.pooled, enginepool.WhyForced, s.now())
+	for _, k := range append([]*call(nil), e.calls...) {
+		if k != &e.own && k.owner != (nobody{}) {
+			e.fail(k, "Engine was shut down")
+		}
+	}
+}
+
+// eachShard runs f on every loop, and then done on that of from, with all that f returned.
+func (d *Door) eachShard(from *shard, f func(*shard) []string, done func(all []string)) {
+	left := len(d.shards)
+	var all []string
+	for _, s := range d.shards {
+		s.loop.Post(func() {
+			found := f(s)
+			from.loop.Post(func() {
+				all = append(all, found...)
+				if left--; left == 0 {
+					done(all)
+				}
+			})
+		})
+	}
+}
+
+// mayControl tells whether control commands are taken from an address.
+func (set *settings) mayControl(from netip.Addr) bool {
+	allow := set.cfg.ControlAllow
+	return len(allow) == 0 || slices.ContainsFunc(allow, func(p netip.Prefix) bool { return p.Contains(from) })
+}
+
+func appendInt(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }

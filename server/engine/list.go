@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"html"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"roundhouse/codec/oes"
+	"roundhouse/enginepool"
+)
+
+// What the client of an engine does, for tables.
+type sub int32
+
+const (
+	subRunning sub = iota
+	subContinue
+	subInput
+	subZombie
+)
+
+// waitingFor is what the client has to do after a reply with that code.
+func waitingFor(code int) sub {
+	if code == oes.Ask {
+		return subInput
+	}
+	return subContinue
+}
+
+// Row is an engine as tables show it.
+type Row struct {
+	Mine          bool      `json:"-"`
+	Engine        string    `json:"engine"`
+	Category      string    `json:"category"`
+	State         string    `json:"state"`
+	Application   string    `json:"application"`
+	User          string    `json:"user"`
+	Procedure     string    `json:"procedure"`
+	Client        string    `json:"client"`
+	Started       time.Time `json:"started"`
+	Active        time.Time `json:"last_activity"`
+	Requests      int64     `json:"requests"`
+	Busy          float64   `json:"busy_seconds"` // of the current request; 0: none
+	PID           int64     `json:"pid"`
+	ResidentBytes int64     `json:"resident_bytes"`
+	Mode          int       `json:"mode"`
+	Location      string    `json:"location"`
+	Waiting       int64     `json:"waiting"` // requests of its signature that wait
+}
+
+// Rows are all engines, in the order of their names. Any goroutine may call it.
+func (d *Door) Rows() []Row { return d.rows(0) }
+
+// rows marks the engine that works for the client mine.
+func (d *Door) rows(mine uint64) []Row {
+	var rows []Row
+	for _, pooled := range d.pool.Engines() {
+		v := pooled.View()
+		row := Row{
+			Engine: pooled.Name, Application: v.Login.Application, User: v.Login.User, Procedure: v.Login.Procedure, Started: d.at(v.Started),
+			Active: d.at(v.Active), Requests: v.Requests, ResidentBytes: v.ResidentBytes, Mode: v.Login.Mode, Location: v.Login.Location,
+		}
+		doing := subRunning
+		if e, ok := pooled.Owner.(*engine); ok {
+			row.PID = e.pid.Load()
+			doing = sub(e.sub.Load())
+			if info := e.client.Load(); info != nil {
+				row.Client, row.Mine = info.remote, mine != 0 && info.id == mine
+			}
+		}
+		row.State, row.Category = describe(pooled.Class, v.Phase, doing, row.Client != "")
+		if v.Phase == enginepool.Active {
+			row.Busy = time.Since(row.Active).Seconds()
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Engine, b.Engine) })
+	return rows
+}
+
+// describe returns the state and the category of an engine.
+func describe(class enginepool.Class, p enginepool.Phase, doing sub, hasClient bool) (state, category string) {
+	state = p.String()
+	switch {
+	case doing == subZombie && p <= enginepool.Ready:
+		return "zombie", "Abandoned"
+	case p == enginepool.Active && doing == subContinue:
+		state = "wait-continue"
+	case p == enginepool.Active && doing == subInput:
+		state = "wait-input"
+	case p == enginepool.Active && class == enginepool.Bound:
+		state = "running"
+	case p >= enginepool.Shutdown && p != enginepool.Breaking:
+		state = "stopping"
+	}
+	switch {
+	case class == enginepool.Phantom:
+		category = "Phantom"
+	case class == enginepool.Bound:
+		category = "Synchronous"
+	case p == enginepool.Idle || p == enginepool.Timer || p == enginepool.Ready:
+		category = "Available Asynchronous"
+	default:
+		category = "Active Asynchronous"
+	}
+	return state, category
+}
+
+// columns are the columns of a list, in the order of the array.
+func (r *Row) columns() []string {
+	mine := ""
+	if r.Mine {
+		mine = "*"
+	}
+	return []string{
+		mine, r.Engine, r.Category, r.State, r.Application, r.User, r.Procedure, r.Client, stamp(r.Started), stamp(r.Active),
+		strconv.FormatInt(r.Requests, 10), strconv.Itoa(int(r.Busy)), strconv.FormatInt(r.PID, 10), strconv.FormatInt(r.ResidentBytes>>20, 10),
+		strconv.Itoa(r.Mode), r.Location, strconv.FormatInt(r.Waiting, 10),
+	}
+}
+
+var columnNames = []string{
+	"", "Engine", "Category", "State", "Application", "User", "Procedure", "Client", "Started", "Last activity", "Requests", "Seconds", "PID",
+	"MiB", "Mode", "Location", "Waiting",
+}
+
+// Marks of a dynamic array.
+const (
+	fieldMark = 0xFE
+	valueMark = 0xFD
+)
+
+// appendArray appends rows as a dynamic array: an engine a field, a column a value.
+func appendArray(dst []byte, rows []Row) []byte {
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, fieldMark)
+		}
+		for j, column := range rows[i].columns() {
+			if j > 0 {
+				dst = append(dst, valueMark)
+			}
+			dst = append(dst, cleanText(column)...)
+		}
+	}
+	return dst
+}
+
+// htmlTable is rows as a table.
+func htmlTable(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("<table><tr>")
+	for _, name := range columnNames {
+		fmt.Fprintf(&b, "<th>%s</th>", name)
+	}
+	b.WriteString("</tr>")
+	for i := range rows {
+		b.WriteString("<tr>")
+		for _, column := range rows[i].columns() {
+			fmt.Fprintf(&b, "<td>%s</td>", html.EscapeString(string(cleanText(column))))
+		}
+		b.WriteString("</tr>")
+	}
+	b.WriteString("</table>")
+	return b.String()
+}

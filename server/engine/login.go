@@ -1,0 +1,333 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"roundhouse/codec/frame"
+	"roundhouse/codec/oes"
+	"roundhouse/enginepool"
+)
+
+// login is what a client has logged in as.
+type login struct {
+	line      *enginepool.Line // nil: with an engine of its own, or not at all
+	mode      oes.Mode
+	push      bool // output comes unasked
+	hasty     bool // negative start-up flags: it does not wait for an engine
+	keep      bool // shut-down flags 0: its own engine stays when it leaves
+	idling    bool // the timer is that of an idle connection
+	procedure string
+}
+
+// class is how urgent the requests of a login are, for the policy priority: people before programs.
+func (l *login) class() int {
+	if l.mode == oes.Char || l.mode == oes.Web {
+		return 0
+	}
+	return 1
+}
+
+// attempt is a login that has not been decided.
+type attempt struct {
+	login  login
+	words  enginepool.Login
+	server string // the engine that it wants, by name
+	pooled bool   // requests go to any engine of the signature
+	was    clientState
+	prefix bool // replies had a prefix before
+}
+
+// logIn takes a login command.
+func (c *client) logIn(fields []byte) {
+	f := oes.ParseLogin(fields, frame.Delimiter)
+	a := &attempt{was: c.state, prefix: c.prefixed}
+	if c.state == stateTurn {
+		c.fail("Busy")
+		return
+	}
+	set := c.door.settings.Load()
+	mode, push := set.mode, false
+	if len(f.Mode) > 0 {
+		var ok bool
+		if mode, push, ok = oes.ParseMode(f.Mode); !ok || mode == oes.PhantomMode {
+			c.refuse("Invalid mode "+clip(f.Mode), "wrong mode")
+			return
+		}
+	}
+	c.prefixed = mode.Prefixed()
+	why := a.fill(set, mode, f)
+	a.login.push = push
+	c.state = stateBusy
+	c.timer.Stop()
+	switch {
+	case why != "":
+		c.denied(a, why, "bad login")
+	case (a.words.User == "*" || a.words.Password == "*") && !c.conn.Remote().Addr().Unmap().IsLoopback():
+		c.denied(a, "Access Denied", "the user * from elsewhere")
+	case a.words.Location != "":
+		c.locate(a)
+	default:
+		c.decide(a)
+	}
+}
+
+// fill takes the words of a login, and the configured ones where it has none. It returns what is wrong.
+func (a *attempt) fill(set *settings, mode oes.Mode, f oes.LoginFields) string {
+	d := set.cfg.For(int(mode))
+	or := func(field []byte, fallback string) string {
+		if len(field) == 0 {
+			return fallback
+		}
+		return string(field)
+	}
+	up, err := strconv.Atoi(or(f.UpFlags, strconv.Itoa(d.StartupFlags)))
+	if err != nil {
+		return fmt.Sprintf("Invalid start-up flags %s", clip(f.UpFlags))
+	}
+	down, err := strconv.Atoi(or(f.DownFlags, strconv.Itoa(d.ShutdownFlags)))
+	if err != nil {
+		return fmt.Sprintf("Invalid shut-down flags %s", clip(f.DownFlags))
+	}
+	a.words = enginepool.Login{
+		User: or(f.User, d.UserName), Password: or(f.Password, d.Password), Application: or(f.Application, d.Application),
+		Procedure: or(f.Procedure, d.Procedure), Location: string(f.Location), Type: d.EngineType,
+		Flags: strconv.Itoa(max(up, -up)), Mode: int(mode),
+	}
+	for _, word := range []string{a.words.User, a.words.Password, a.words.Application, a.words.Procedure} {
+		if len(word) > maxWord || strings.IndexByte(word, frame.SubDelimiter) >= 0 {
+			return fmt.Sprintf("Login failed: a field has more than %d bytes, or a delimiter in it", maxWord)
+		}
+	}
+	a.server = or(f.Server, d.Server)
+	a.pooled = d.Pooling == "request"
+	a.login = login{mode: mode, hasty: up < 0, keep: down == 0, procedure: a.words.Procedure}
+	return ""
+}
+
+const maxWord = 1024 // bytes of a field of a login
+
+// locate looks at the directory that a login names, in a goroutine: it touches the disk.
+func (c *client) locate(a *attempt) {
+	set, s := c.door.settings.Load(), c.shard
+	c.door.starting.Go(func() { // ends with the look; Door.Close waits for it
+		dir, err := set.locations.resolve(a.words.Location)
+		s.loop.Post(func() {
+			switch {
+			case c.state == stateLeaving:
+			case err != nil:
+				c.denied(a, "Location not allowed", "location "+clip(a.words.Location)+": "+err.Error())
+			default:
+				a.words.Location = dir
+				c.decide(a)
+			}
+		})
+	})
+}
+
+// denied answers a login that fails. The client is where it was before; a client of its own engine is logged off.
+func (c *client) denied(a *attempt, text, reason string) {
+	c.shard.warn("a login failed", "client", c.info.remote, "user", clip(a.words.User), "application", clip(a.words.Application), "reason", reason)
+	c.shard.stats.loginFailures.Add(1)
+	c.fail(string(cleanText(text)))
+	c.prefixed = a.prefix
+	c.next(a.was)
+}
+
+// decide finds an engine for a login whose words are known.
+func (c *client) decide(a *attempt) {
+	switch {
+	case a.server == "?":
+		c.listParked(a)
+	case a.server != "" && c.resume(a):
+	case a.was == stateReady && c.bound != nil && !a.pooled:
+		c.logTo(a)
+	case a.pooled:
+		c.logInPooled(a)
+	default:
+		c.logInBound(a)
+	}
+}
+
+// logInPooled accepts the login when an engine has taken its words, or waits for one to do so.
+func (c *client) logInPooled(a *attempt) {
+	pool := c.door.pool
+	line := pool.Line(a.words)
+	a.login.line = line
+	if line.Ready() || c.door.settings.Load().cfg.Client.LazyLogin {
+		c.accept(a, "resumed=0")
+		return
+	}
+	k := &c.call
+	k.code, k.probe, k.retried, k.begun, k.args = 0, true, false, false, k.args[:0]
+	k.owner = &loginWait{c: c, a: a}
+	w := &k.waiter
+	w.Line, w.Mode, w.Class, w.Reject = line, int(a.login.mode), a.login.class(), a.login.hasty
+	c.shard.pool.Acquire(w, c.shard.now())
+}
+
+// loginWait is a login that waits for the first engine of its signature.
+type loginWait struct {
+	nobody
+	c *client
+	a *attempt
+}
+
+func (l *loginWait) over(*call) {
+	if l.c.state == stateLeaving {
+		l.a.login.line.Release(l.c.door.pool)
+		return
+	}
+	l.c.call.probe = false
+	l.c.accept(l.a, "resumed=0")
+}
+
+func (l *loginWait) refused(_ *call, r enginepool.Refusal) {
+	l.c.call.probe = false
+	l.a.login.line.Release(l.c.door.pool)
+	l.c.denied(l.a, refusalText(r), r.Reason.String())
+}
+
+// accept makes the login the client's.
+func (c *client) accept(a *attempt, details string) {
+	own := c.bound
+	if c.login.line != nil || a.pooled {
+		c.giveBack()
+	}
+	if !a.pooled {
+		c.bound = own
+	}
+	c.login = a.login
+	c.info = &clientInfo{id: c.conn.ID(), remote: c.info.remote, user: a.words.User, application: a.words.Application, mode: a.login.mode}
+	c.shard.stats.logins.Add(1)
+	charset := "8859_1"
+	if c.utf8 {
+		charset = "utf-8"
+	}
+	details = fmt.Sprintf("%s;mode=%s;charset=%s", details, a.login.mode, charset)
+	c.reply(oes.Done, c.door.versionText(), strings.TrimPrefix(details, ";"), "")
+	c.next(stateReady)
+}
+
+// logInBound starts an engine of the client's own.
+func (c *client) logInBound(a *attempt) {
+	line := c.door.pool.PrivateLine(a.words)
+	defer line.Release(c.door.pool)
+	e := &engine{bound: &boundLogin{c: c, a: a}, door: c.door}
+	if pooled := c.shard.pool.Start(enginepool.Bound, line, e, c.shard.now()); pooled == nil {
+		c.shard.stats.refused[enginepool.NoEngine].Add(1)
+		c.denied(a, "No engine available", "too many engines")
+		return
+	}
+	if c.bound != nil {
+		c.giveBack()
+	}
+	c.bound = e
+}
+
+// boundLogin is a login that waits for its own engine to come up, and then whose the engine is.
+type boundLogin struct {
+	c *client
+	a *attempt
+}
+
+func (l *boundLogin) engineReady(e *engine) {
+	c := l.c
+	if c.bound != e { // it has gone
+		e.shard.pool.Stop(e.pooled, enginepool.WhyClient, e.shard.now())
+		return
+	}
+	e.client.Store(c.info)
+	e.resumeToken()
+	c.accept(l.a, e.details(false))
+	e.client.Store(c.info)
+}
+
+// details is what a client is told of its own engine.
+func (e *engine) details(resumed bool) string {
+	again := 0
+	if resumed {
+		again = 1
+	}
+	return fmt.Sprintf("engine=%s;pid=%d;resume=%s;resumed=%d", e.name(), e.pid.Load(), e.secret, again)
+}
+
+func (l *boundLogin) engineFailed(e *engine, text string) {
+	if c := l.c; c.bound == e {
+		c.bound = nil
+		l.a.was = stateOpen
+		c.denied(l.a, "Login failed: "+clip(text), "the engine did not come up: "+clip(text))
+	}
+}
+
+func (l *boundLogin) engineGone(e *engine) {
+	if c := l.c; c.bound == e {
+		c.bound = nil
+		if c.state == stateReady {
+			c.shard.log.Info("a client has lost its engine", "client", c.info.remote, "engine", e.name())
+			c.state = stateOpen
+		}
+	}
+}
+
+// logTo has the client's own engine log in to something else.
+func (c *client) logTo(a *attempt) {
+	k := &c.call
+	line := c.door.pool.PrivateLine(a.words)
+	k.logsIn, k.code, k.kind, k.retried, k.begun = true, oes.Login, "client", true, false
+	k.owner = &logTo{c: c, a: a, line: line}
+	k.waiter.Line, k.waiter.Mode = line, int(a.login.mode)
+	c.shard.pool.Begin(c.bound.pooled, k.waiter.Mode, c.shard.now())
+	c.bound.run(k)
+}
+
+// logTo is a login to another application on the engine that a client has already.
+type logTo struct {
+	nobody
+	c    *client
+	a    *attempt
+	line *enginepool.Line
+	why  string
+	ok   bool
+}
+
+func (l *logTo) result(*call, []byte, []byte, int) { l.ok = true }
+func (l *logTo) failed(_ *call, text string)       { l.why = text }
+
+func (l *logTo) over(k *call) {
+	c := l.c
+	k.logsIn = false
+	defer l.line.Release(c.door.pool)
+	switch {
+	case c.state == stateLeaving:
+	case l.ok && c.bound != nil:
+		c.shard.pool.Relogin(c.bound.pooled, l.line)
+		c.accept(l.a, c.bound.details(false))
+	default:
+		c.giveBack()
+		l.a.was = stateOpen
+		c.denied(l.a, "Login failed: "+clip(l.why), "the engine refused: "+clip(l.why))
+	}
+}
+
+// giveBack gives back what the client's login holds: its line, or its own engine.
+func (c *client) giveBack() {
+	if c.login.line != nil {
+		c.login.line.Release(c.door.pool)
+		c.login.line = nil
+	}
+	e := c.bound
+	if e == nil {
+		return
+	}
+	c.bound = nil
+	if c.login.keep && len(e.calls) == 0 && e.conn != nil && c.shard.park(e, nil, c.info) {
+		return
+	}
+	if len(e.calls) > 0 {
+		c.shard.pool.Force(e.pooled, enginepool.WhyClient, c.shard.now())
+		return
+	}
+	c.shard.pool.Stop(e.pooled, enginepool.WhyClient, c.shard.now())
+}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"reflect"
+
+	"roundhouse/enginepool"
+	"roundhouse/server/config"
+)
+
+// poolLimits are the settings of the pool.
+func poolLimits(e *config.Engine) *enginepool.Limits {
+	p := &e.Pool
+	l := &enginepool.Limits{
+		MaxEngines: p.MaxEngines, MaxSync: p.MaxSync, MaxPhantoms: p.MaxPhantoms, MaxExternal: p.MaxExternal,
+		SpareEngines: p.SpareEngines, SpawnRate: p.SpawnRate, StealAfter: p.StealAfter,
+		IdleTimeout: p.IdleTimeout, MaxUpTime: p.MaxUpTime, MaxRunTime: p.MaxRunTime, IdleCheck: p.IdleCheck,
+		MaxRequests: p.MaxRequests, MaxRequestsJitter: p.MaxRequestsJitter, MaxMemory: p.MaxMemory, MaxMemoryHard: p.MaxMemoryHard,
+		StartTimeout: e.Process.StartTimeout, LoginTimeout: e.Process.LoginTimeout, StopTimeout: e.Process.StopTimeout,
+		BreakTimeout: e.Process.BreakTimeout, KillTimeout: e.Process.KillTimeout,
+		Starting: enginepool.Backoff{First: p.StartBackoff, Most: p.StartBackoffMax, Failures: p.StartFailures},
+	}
+	switch p.QueuePolicy {
+	case "priority":
+		l.Policy = enginepool.Priority
+	case "lifo-overload":
+		l.Policy = enginepool.LIFOOverload
+	}
+	for i := range l.Modes {
+		m := e.For(i - 1)
+		l.Modes[i] = enginepool.ModeLimits{
+			StartupProc: m.StartupProc, ShutdownProc: m.ShutdownProc, TimerProc: m.TimerProc,
+			MinEngines: m.MinEngines, QueueMax: m.QueueMax, QueueTimeout: m.QueueTimeout, TaskTimeout: m.TaskTimeout,
+		}
+	}
+	return l
+}
+
+// Reconfigure puts a new configuration in force: limits at once, and when how engines are started has changed, all engines are replaced,
+// one by one. No request is lost. What cannot be changed in a running server is named in kept.
+func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
+	set, err := newSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	old := d.settings.Swap(set)
+	stale := !reflect.DeepEqual(old.cfg.Types, set.cfg.Types) || !reflect.DeepEqual(old.cfg.Process, set.cfg.Process)
+	d.pool.SetLimits(poolLimits(set.cfg), stale)
+	for _, s := range d.shards {
+		s.loop.Post(func() { s.pool.Tick(s.now()) })
+	}
+	for name, same := range map[string]bool{
+		"engine.listen":      reflect.DeepEqual(old.cfg.Listen, set.cfg.Listen),
+		"engine.listen_utf8": reflect.DeepEqual(old.cfg.ListenUTF8, set.cfg.ListenUTF8),
+		"engine.listen_tls":  reflect.DeepEqual(old.cfg.ListenTLS, set.cfg.ListenTLS),
+		"engine.dial_in":     reflect.DeepEqual(old.cfg.DialIn, set.cfg.DialIn),
+		"engine.run":         reflect.DeepEqual(old.cfg.Runs, set.cfg.Runs),
+		"engine.statistics":  reflect.DeepEqual(old.cfg.Statistics, set.cfg.Statistics),
+	} {
+		if !same {
+			kept = append(kept, name)
+		}
+	}
+	return kept, nil
+}
+
+var errNoCA = errors.New("no certificate in the file of authorities")
+
+// tlsConfig reads a certificate and its key; nil: there is none. With ca, the peer must show one, too.
+func tlsConfig(cert, key, ca string) (*tls.Config, error) {
+	if cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, err
+		}
+		cfg.ClientCAs = x509.NewCertPool()
+		if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, errNoCA
+		}
+		cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return cfg, nil
+}
