@@ -6,10 +6,10 @@ import (
 )
 
 // admin takes a verb of the administrator, whose password was right.
-func (c *client) admin(fields []byte) {
+func (t *control) admin(fields []byte) {
 	verb, _, _ := frame.Cut(fields)
-	c.done(oes.Failed, "Unknown verb "+clip(verb))
+	t.done(oes.Failed, "Unknown verb "+clip(verb))
 }
 
 // takeStatistics takes a record of another server.
-func (c *client) takeStatistics([]byte) { c.refuse("Unknown command -90", "unknown command") }
+func (t *control) takeStatistics([]byte) { t.client.refuse("Unknown command -90", "unknown command") }

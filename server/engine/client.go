@@ -37,8 +37,7 @@ type client struct {
 	conn     *loop.Conn
 	info     *clientInfo
 	state    clientState
-	before   clientState // what it falls back to when a control command or a login has been answered
-	prefixed bool        // replies have okcode or errcode in front
+	prefixed bool // replies have okcode or errcode in front
 	login    login
 	call     call
 	answer   answer
@@ -199,13 +198,13 @@ func (c *client) handle(payload []byte) {
 	case err != nil:
 		c.refuse("Unknown command "+clip(payload[:min(16, len(payload))]), "unknown command")
 	case code < 0:
-		c.control(code, fields)
+		(&control{client: c, was: c.state}).take(code, fields)
 	case code == oes.Login:
 		c.logIn(fields)
 	case c.state == stateOpen:
 		c.refuse("Not logged in", "a command before login")
 	case c.state == stateTurn:
-		c.turn(code, fields)
+		c.talk.turn(code, fields)
 	default:
 		c.command(code, fields)
 	}

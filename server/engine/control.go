@@ -14,22 +14,28 @@ import (
 	"roundhouse/server/config"
 )
 
-// control takes a command with a negative code: it needs no login, and its reply has no prefix.
-func (c *client) control(code int, fields []byte) {
-	c.before = c.state
+// control is a command with a negative code: it needs no login, and its reply has no prefix.
+type control struct {
+	client *client
+	was    clientState // of the client
+}
+
+// take takes the command.
+func (t *control) take(code int, fields []byte) {
+	c := t.client
 	switch code {
 	case oes.List:
-		c.list(fields)
+		t.list(fields)
 	case oes.StopIdle, oes.StopAll:
-		c.withPassword(fields, func(rest []byte) { c.stopEngines(code == oes.StopAll, rest) })
+		t.withPassword(fields, func(rest []byte) { t.stopEngines(code == oes.StopAll, rest) })
 	case oes.Phantom:
-		c.startPhantom(fields)
+		t.startPhantom(fields)
 	case oes.Times:
 		c.bare(oes.Done, fmt.Sprintf("Startup: %s; Current %s", stamp(c.door.began), stamp(time.Now())))
 	case oes.Admin:
-		c.withPassword(fields, c.admin)
+		t.withPassword(fields, t.admin)
 	case oes.Statistics:
-		c.takeStatistics(fields)
+		t.takeStatistics(fields)
 	default:
 		c.refuse(fmt.Sprintf("Unknown command %d", code), "unknown command")
 	}
@@ -39,31 +45,34 @@ func (c *client) control(code int, fields []byte) {
 func stamp(t time.Time) string { return t.Format(time.DateTime) }
 
 // done answers a control command that took its time.
-func (c *client) done(code int, text string) {
+func (t *control) done(code int, text string) {
+	c := t.client
 	if c.state != stateLeaving {
 		c.bare(code, text)
-		c.next(c.before)
+		c.next(t.was)
 	}
 }
 
 // list answers with the engines and their state.
-func (c *client) list(fields []byte) {
+func (t *control) list(fields []byte) {
+	c := t.client
 	flag, rest, _ := frame.Cut(fields)
 	switch access := c.door.settings.Load().cfg.ListAccess; {
 	case access == "loopback" && !c.conn.Remote().Addr().Unmap().IsLoopback():
-		c.deniedControl("the list of engines from elsewhere")
+		t.denied("the list of engines from elsewhere")
 	case access == "password":
 		given := rest
 		if string(flag) != "1" && len(rest) == 0 {
 			given = fields
 		}
-		c.withPassword(given, func([]byte) { c.sendList(string(flag) == "1") })
+		t.withPassword(given, func([]byte) { t.sendList(string(flag) == "1") })
 	default:
-		c.sendList(string(flag) == "1")
+		t.sendList(string(flag) == "1")
 	}
 }
 
-func (c *client) sendList(chars bool) {
+func (t *control) sendList(chars bool) {
+	c := t.client
 	rows := c.door.rows(c.info.id)
 	if chars {
 		start := c.conn.Buffer()
@@ -72,12 +81,13 @@ func (c *client) sendList(chars bool) {
 		c.bare(oes.Done, htmlTable(rows))
 	}
 	if c.state == stateBusy {
-		c.next(c.before)
+		c.next(t.was)
 	}
 }
 
 // deniedControl refuses a control command.
-func (c *client) deniedControl(reason string) {
+func (t *control) denied(reason string) {
+	c := t.client
 	c.shard.warn("a control command was denied", "client", c.info.remote, "reason", reason)
 	c.shard.stats.denied.Add(1)
 	c.bare(oes.Failed, "Access Denied")
@@ -88,7 +98,8 @@ const deniedTime = time.Second
 
 // withPassword runs do with the fields behind the control password, when that is right. It is compared in a goroutine: a hash takes
 // its time. A wrong one is answered after a second, whatever was wrong.
-func (c *client) withPassword(fields []byte, do func(rest []byte)) {
+func (t *control) withPassword(fields []byte, do func(rest []byte)) {
+	c := t.client
 	given, rest, _ := frame.Cut(fields)
 	password, kept := string(given), append([]byte(nil), rest...)
 	s, set := c.shard, c.door.settings.Load()
@@ -100,13 +111,13 @@ func (c *client) withPassword(fields []byte, do func(rest []byte)) {
 			switch {
 			case c.state == stateLeaving:
 			case right:
-				c.state = c.before
+				c.state = t.was
 				do(kept)
 			default:
 				s.loop.NewTimer(func() {
 					if c.state != stateLeaving {
-						c.deniedControl("wrong control password, or not from here")
-						c.next(c.before)
+						t.denied("wrong control password, or not from here")
+						c.next(t.was)
 					}
 				}).Arm(deniedTime)
 			}
@@ -115,15 +126,16 @@ func (c *client) withPassword(fields []byte, do func(rest []byte)) {
 }
 
 // stopEngines stops the engines that the selectors pick.
-func (c *client) stopEngines(force bool, fields []byte) {
+func (t *control) stopEngines(force bool, fields []byte) {
+	c := t.client
 	sel := parseSelector(fields)
 	c.state = stateBusy
 	c.shard.log.Info("engines are stopped", "client", c.info.remote, "force", force, "selectors", strings.Join(sel.words, " "))
 	c.door.eachShard(c.shard, func(s *shard) []string { return s.stopEngines(sel, force) }, func([]string) {
 		if force {
-			c.done(oes.Done, "All Engines shut down")
+			t.done(oes.Done, "All Engines shut down")
 		} else {
-			c.done(oes.Done, "Idle Engines shut down")
+			t.done(oes.Done, "Idle Engines shut down")
 		}
 	})
 }

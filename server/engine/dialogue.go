@@ -260,9 +260,8 @@ func (d *dialogue) stopTimers() {
 }
 
 // turn takes the command of a client whose turn it is.
-func (c *client) turn(code int, fields []byte) {
-	d := c.talk
-	e := d.call.engine
+func (d *dialogue) turn(code int, fields []byte) {
+	c, e := d.client, d.call.engine
 	switch code {
 	case oes.Continue:
 		if d.asked && e != nil {
@@ -283,7 +282,7 @@ func (c *client) turn(code int, fields []byte) {
 		}
 	case oes.Logoff:
 		c.reply(oes.Done)
-		c.talk.clientLeft()
+		d.clientLeft()
 		c.giveBack()
 		c.state = stateLeaving
 		c.timer.Arm(leaveTime)

@@ -73,7 +73,7 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, version string) (*
 	for _, l := range g.Loops() {
 		s := newShard(d, l)
 		d.shards = append(d.shards, s)
-		hosts = append(hosts, s)
+		hosts = append(hosts, host{s})
 	}
 	d.pool = enginepool.New(poolLimits(&cfg.Engine), hosts)
 	for i, s := range d.shards {

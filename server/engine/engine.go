@@ -29,14 +29,12 @@ type engine struct {
 	calls   []*call // on it, the one that it works on first
 	left    int     // bytes of a body that are still to come
 	body    revcap.Status
-	login   uint64         // rid of the pool's login; 0: it does not log in
-	own     call           // for the procedures that the server runs on it
-	ending  bool           // its connection is closed, or is being closed
-	held    *client        // whose output is full: reading has stopped until it drains
-	secret  string         // with which a client comes back to it
-	greeted bool           // it has said hello
-	greet   loop.Timer     // an engine that dials in has to say hello before that
-	token   bool           // an engine that dials in has yet to say hello
+	login   uint64  // rid of the pool's login; 0: it does not log in
+	own     call    // for the procedures that the server runs on it
+	ending  bool    // its connection is closed, or is being closed
+	held    *client // whose output is full: reading has stopped until it drains
+	secret  string  // with which a client comes back to it
+	hail    greeting
 	bound   tenant         // whose it is, when it is bound or a phantom
 	doomed  syscall.Signal // what its process gets as soon as it has started; 0: nothing
 
@@ -47,6 +45,13 @@ type engine struct {
 	pid    atomic.Int64
 	client atomic.Pointer[clientInfo] // for whom it works
 	sub    atomic.Int32               // what its client does, for tables
+}
+
+// greeting is how far the engine has introduced itself.
+type greeting struct {
+	done  bool
+	guest bool       // it has dialled in: it must show the token
+	timer loop.Timer // of a guest
 }
 
 const maxEventBody = 1 << 20 // bytes of a question or an error, which are not passed on in pieces
@@ -296,7 +301,7 @@ func (e *engine) Drained(*loop.Conn) {}
 
 // Closed tells that the engine's end of the socket is closed: it has ended, or is about to.
 func (e *engine) Closed(conn *loop.Conn, err error) {
-	e.greet.Stop()
+	e.hail.timer.Stop()
 	e.arriveOn(conn.Loop())
 	e.broken(enginepool.WhyEnded, "the engine closed its connection")
 	e.conn = nil

@@ -19,12 +19,13 @@ var errToken = errors.New("engine: wrong token")
 // openGuest makes the session of an engine that dials in.
 func (d *Door) openGuest(conn *loop.Conn) loop.Session {
 	s := d.shards[conn.Loop().Index()]
-	e := &engine{door: d, shard: s, conn: conn, remote: conn.Remote().String(), token: true}
-	e.greet.Init(s.loop, func() {
+	e := &engine{door: d, shard: s, conn: conn, remote: conn.Remote().String()}
+	e.hail.guest = true
+	e.hail.timer.Init(s.loop, func() {
 		s.warn("an engine that dialled in did not say hello", "engine", e.remote)
 		conn.Abort(errEngine)
 	})
-	e.greet.Arm(d.settings.Load().cfg.Process.StartTimeout)
+	e.hail.timer.Arm(d.settings.Load().cfg.Process.StartTimeout)
 	s.guests[e] = true
 	return e
 }
@@ -40,12 +41,12 @@ func (e *engine) hello(body []byte) error {
 	}
 	s := e.shard
 	switch {
-	case e.token:
+	case e.hail.guest && !e.hail.done:
 		return e.guestHello(&h)
-	case e.greeted:
+	case e.hail.done:
 		return fmt.Errorf("a second hello: %w", codec.ErrMalformed)
 	}
-	e.greeted = true
+	e.hail.done = true
 	s.pool.Hello(e.pooled, h.Ahead, s.now())
 	return nil
 }
@@ -58,8 +59,8 @@ func (e *engine) guestHello(h *revcap.HelloFields) error {
 		s.warn("an engine that dialled in has the wrong token", "engine", e.remote)
 		return errToken
 	}
-	e.greet.Stop()
-	e.token, e.greeted = false, true
+	e.hail.timer.Stop()
+	e.hail.done = true
 	name := h.Name
 	if name == "" {
 		name = "engine"

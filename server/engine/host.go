@@ -11,22 +11,22 @@ import (
 	"roundhouse/server/loop"
 )
 
-// The shard does what the pool decides.
-var _ enginepool.Host = (*shard)(nil)
+// host does what the pool decides about the engines of a shard.
+type host struct{ *shard }
 
 // Spawn starts the process of an engine.
-func (s *shard) Spawn(pooled *enginepool.Engine) {
+func (h host) Spawn(pooled *enginepool.Engine) {
 	e, _ := pooled.Owner.(*engine)
 	if e == nil {
 		e = &engine{}
 		pooled.Owner = e
 	}
-	e.pooled, e.door, e.shard = pooled, s.door, s
-	s.door.spawn(e, pooled.Line().Login)
+	e.pooled, e.door, e.shard = pooled, h.door, h.shard
+	h.door.spawn(e, pooled.Line().Login)
 }
 
 // Login sends the words of the engine's line.
-func (s *shard) Login(pooled *enginepool.Engine) {
+func (h host) Login(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
 	if e.conn == nil {
 		return
@@ -66,7 +66,7 @@ func (e *engine) loginEvent(ev *revcap.Event) error {
 }
 
 // Proc runs a procedure of the server's own.
-func (s *shard) Proc(pooled *enginepool.Engine, kind, procedure string) {
+func (h host) Proc(pooled *enginepool.Engine, kind, procedure string) {
 	e := pooled.Owner.(*engine)
 	e.own = call{code: oes.Execute, kind: kind, procedure: procedure, owner: &ownProc{e: e}}
 	e.own.waiter.Line, e.own.waiter.Mode = pooled.Line(), pooled.Line().Login.Mode
@@ -89,36 +89,36 @@ func (p *ownProc) failed(c *call, text string) {
 func (p *ownProc) over(*call) { p.e.shard.pool.ProcDone(p.e.pooled, p.ok, p.e.shard.now()) }
 
 // Run gives an engine the request of a waiter.
-func (s *shard) Run(pooled *enginepool.Engine, w *enginepool.Waiter) {
+func (h host) Run(pooled *enginepool.Engine, w *enginepool.Waiter) {
 	c := w.Owner.(*call)
 	if c.probe {
-		s.after(func() {
-			s.pool.Release(pooled, false, s.now())
+		h.after(func() {
+			h.pool.Release(pooled, false, h.now())
 			c.owner.over(c)
 		})
 		return
 	}
-	s.stats.waited(s.now() - w.Since())
+	h.stats.waited(h.now() - w.Since())
 	pooled.Owner.(*engine).run(c)
 }
 
 // Refuse tells that there is no engine for a waiter.
-func (s *shard) Refuse(w *enginepool.Waiter, r enginepool.Refusal) {
-	s.stats.refused[r.Reason].Add(1)
+func (h host) Refuse(w *enginepool.Waiter, r enginepool.Refusal) {
+	h.stats.refused[r.Reason].Add(1)
 	c := w.Owner.(*call)
 	c.owner.refused(c, r)
 }
 
 // Ready tells that a bound engine or a phantom has logged in.
-func (s *shard) Ready(pooled *enginepool.Engine) {
+func (h host) Ready(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
-	s.after(func() { e.bound.engineReady(e) })
+	h.after(func() { e.bound.engineReady(e) })
 }
 
 // Failed tells that a bound engine or a phantom did not come up.
-func (s *shard) Failed(pooled *enginepool.Engine, text string) {
+func (h host) Failed(pooled *enginepool.Engine, text string) {
 	e := pooled.Owner.(*engine)
-	s.after(func() { e.bound.engineFailed(e, text) })
+	h.after(func() { e.bound.engineFailed(e, text) })
 }
 
 // tenant is who has an engine of its own.
@@ -133,7 +133,7 @@ type tenant interface {
 func (s *shard) after(f func()) { s.loop.Post(f) }
 
 // Overran ends a request that has run for too long. Its engine is being stopped.
-func (s *shard) Overran(pooled *enginepool.Engine) {
+func (h host) Overran(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
 	if len(e.calls) == 0 {
 		return
@@ -142,7 +142,7 @@ func (s *shard) Overran(pooled *enginepool.Engine) {
 	if c == &e.own {
 		return
 	}
-	s.warn("a request ran for too long", "engine", e.name(), "procedure", c.procedure, "client", e.who())
+	h.warn("a request ran for too long", "engine", e.name(), "procedure", c.procedure, "client", e.who())
 	e.fail(c, "Maximum run time exceeded")
 }
 
@@ -168,14 +168,14 @@ func (e *engine) detach(c *call) {
 }
 
 // Logoff asks an engine to finish and leave.
-func (s *shard) Logoff(pooled *enginepool.Engine) {
+func (h host) Logoff(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
 	e.rid++
 	e.order(revcap.Logoff, e.rid)
 }
 
 // Break asks an engine to end its request.
-func (s *shard) Break(pooled *enginepool.Engine) {
+func (h host) Break(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
 	if len(e.calls) > 0 {
 		e.interrupt(e.calls[0], revcap.Break)
@@ -183,15 +183,15 @@ func (s *shard) Break(pooled *enginepool.Engine) {
 }
 
 // Terminate ends an engine's processes with a chance to clean up.
-func (s *shard) Terminate(pooled *enginepool.Engine) { s.end(pooled, syscall.SIGTERM) }
+func (h host) Terminate(pooled *enginepool.Engine) { h.end(pooled, syscall.SIGTERM) }
 
 // Kill ends an engine's processes at once.
-func (s *shard) Kill(pooled *enginepool.Engine) {
-	s.stats.kills.Add(1)
-	s.end(pooled, syscall.SIGKILL)
+func (h host) Kill(pooled *enginepool.Engine) {
+	h.stats.kills.Add(1)
+	h.end(pooled, syscall.SIGKILL)
 }
 
-func (s *shard) end(pooled *enginepool.Engine, sig syscall.Signal) {
+func (h host) end(pooled *enginepool.Engine, sig syscall.Signal) {
 	e := pooled.Owner.(*engine)
 	switch {
 	case e.process != nil:
@@ -204,15 +204,15 @@ func (s *shard) end(pooled *enginepool.Engine, sig syscall.Signal) {
 }
 
 // Move takes an engine's connection to another loop.
-func (s *shard) Move(pooled *enginepool.Engine, to int) {
+func (h host) Move(pooled *enginepool.Engine, to int) {
 	e := pooled.Owner.(*engine)
-	target := s.door.shards[to]
+	target := h.door.shards[to]
 	if e.conn == nil { // it has ended, and this is not yet known here
 		return
 	}
 	e.moving.Store(true)
-	s.stats.moves.Add(1)
-	delete(s.guests, e)
+	h.stats.moves.Add(1)
+	delete(h.guests, e)
 	e.conn.Move(target.loop, func(*loop.Conn) { target.arrived(e) })
 }
 
@@ -230,20 +230,20 @@ func (s *shard) arrived(e *engine) {
 }
 
 // Tell hands a message to another shard.
-func (s *shard) Tell(to int, m enginepool.Message) {
-	target := s.door.shards[to]
+func (h host) Tell(to int, m enginepool.Message) {
+	target := h.door.shards[to]
 	target.loop.Post(func() { target.pool.Handle(m, target.now()) }) // a loop that stops needs none
 }
 
 // Wake sets the time of the next tick.
-func (s *shard) Wake(at int64) { s.tick.Arm(time.Duration(at - s.now())) }
+func (h host) Wake(at int64) { h.tick.Arm(time.Duration(at - h.now())) }
 
 // Note logs what an operator wants to know.
-func (s *shard) Note(n enginepool.Note, l *enginepool.Line, _ *enginepool.Engine) {
+func (h host) Note(n enginepool.Note, l *enginepool.Line, _ *enginepool.Engine) {
 	switch n {
 	case enginepool.NoteStalled:
-		s.log.Error("BUG: requests waited beside an idle engine", "application", l.Login.Application, "user", l.Login.User)
+		h.log.Error("BUG: requests waited beside an idle engine", "application", l.Login.Application, "user", l.Login.User)
 	case enginepool.NoteBackoff:
-		s.warn("engines do not come up", "application", l.Login.Application, "user", l.Login.User, "type", l.Login.Type)
+		h.warn("engines do not come up", "application", l.Login.Application, "user", l.Login.User, "type", l.Login.Type)
 	}
 }

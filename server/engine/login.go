@@ -31,6 +31,7 @@ func (l *login) class() int {
 
 // attempt is a login that has not been decided.
 type attempt struct {
+	client *client
 	login  login
 	words  enginepool.Login
 	server string // the engine that it wants, by name
@@ -42,7 +43,7 @@ type attempt struct {
 // logIn takes a login command.
 func (c *client) logIn(fields []byte) {
 	f := oes.ParseLogin(fields, frame.Delimiter)
-	a := &attempt{was: c.state, prefix: c.prefixed}
+	a := &attempt{client: c, was: c.state, prefix: c.prefixed}
 	if c.state == stateTurn {
 		c.fail("Busy")
 		return
@@ -63,13 +64,13 @@ func (c *client) logIn(fields []byte) {
 	c.timer.Stop()
 	switch {
 	case why != "":
-		c.denied(a, why, "bad login")
+		a.denied(why, "bad login")
 	case (a.words.User == "*" || a.words.Password == "*") && !c.conn.Remote().Addr().Unmap().IsLoopback():
-		c.denied(a, "Access Denied", "the user * from elsewhere")
+		a.denied("Access Denied", "the user * from elsewhere")
 	case a.words.Location != "":
-		c.locate(a)
+		a.locate()
 	default:
-		c.decide(a)
+		a.decide()
 	}
 }
 
@@ -109,7 +110,8 @@ func (a *attempt) fill(set *settings, mode oes.Mode, f oes.LoginFields) string {
 const maxWord = 1024 // bytes of a field of a login
 
 // locate looks at the directory that a login names, in a goroutine: it touches the disk.
-func (c *client) locate(a *attempt) {
+func (a *attempt) locate() {
+	c := a.client
 	set, s := c.door.settings.Load(), c.shard
 	c.door.starting.Go(func() { // ends with the look; Door.Close waits for it
 		dir, err := set.locations.resolve(a.words.Location)
@@ -117,17 +119,18 @@ func (c *client) locate(a *attempt) {
 			switch {
 			case c.state == stateLeaving:
 			case err != nil:
-				c.denied(a, "Location not allowed", "location "+clip(a.words.Location)+": "+err.Error())
+				a.denied("Location not allowed", "location "+clip(a.words.Location)+": "+err.Error())
 			default:
 				a.words.Location = dir
-				c.decide(a)
+				a.decide()
 			}
 		})
 	})
 }
 
 // denied answers a login that fails. The client is where it was before; a client of its own engine is logged off.
-func (c *client) denied(a *attempt, text, reason string) {
+func (a *attempt) denied(text, reason string) {
+	c := a.client
 	c.shard.warn("a login failed", "client", c.info.remote, "user", clip(a.words.User), "application", clip(a.words.Application), "reason", reason)
 	c.shard.stats.loginFailures.Add(1)
 	c.fail(string(cleanText(text)))
@@ -136,27 +139,29 @@ func (c *client) denied(a *attempt, text, reason string) {
 }
 
 // decide finds an engine for a login whose words are known.
-func (c *client) decide(a *attempt) {
+func (a *attempt) decide() {
+	c := a.client
 	switch {
 	case a.server == "?":
-		c.listParked(a)
-	case a.server != "" && c.resume(a):
+		a.listParked()
+	case a.server != "" && a.resume():
 	case a.was == stateReady && c.bound != nil && !a.pooled:
-		c.logTo(a)
+		a.logTo()
 	case a.pooled:
-		c.logInPooled(a)
+		a.logInPooled()
 	default:
-		c.logInBound(a)
+		a.logInBound()
 	}
 }
 
 // logInPooled accepts the login when an engine has taken its words, or waits for one to do so.
-func (c *client) logInPooled(a *attempt) {
+func (a *attempt) logInPooled() {
+	c := a.client
 	pool := c.door.pool
 	line := pool.Line(a.words)
 	a.login.line = line
 	if line.Ready() || c.door.settings.Load().cfg.Client.LazyLogin {
-		c.accept(a, "resumed=0")
+		a.accept("resumed=0")
 		return
 	}
 	k := &c.call
@@ -180,17 +185,18 @@ func (l *loginWait) over(*call) {
 		return
 	}
 	l.c.call.probe = false
-	l.c.accept(l.a, "resumed=0")
+	l.a.accept("resumed=0")
 }
 
 func (l *loginWait) refused(_ *call, r enginepool.Refusal) {
 	l.c.call.probe = false
 	l.a.login.line.Release(l.c.door.pool)
-	l.c.denied(l.a, refusalText(r), r.Reason.String())
+	l.a.denied(refusalText(r), r.Reason.String())
 }
 
 // accept makes the login the client's.
-func (c *client) accept(a *attempt, details string) {
+func (a *attempt) accept(details string) {
+	c := a.client
 	own := c.bound
 	if c.login.line != nil || a.pooled {
 		c.giveBack()
@@ -211,13 +217,14 @@ func (c *client) accept(a *attempt, details string) {
 }
 
 // logInBound starts an engine of the client's own.
-func (c *client) logInBound(a *attempt) {
+func (a *attempt) logInBound() {
+	c := a.client
 	line := c.door.pool.PrivateLine(a.words)
 	defer line.Release(c.door.pool)
 	e := &engine{bound: &boundLogin{c: c, a: a}, door: c.door}
 	if pooled := c.shard.pool.Start(enginepool.Bound, line, e, c.shard.now()); pooled == nil {
 		c.shard.stats.refused[enginepool.NoEngine].Add(1)
-		c.denied(a, "No engine available", "too many engines")
+		a.denied("No engine available", "too many engines")
 		return
 	}
 	if c.bound != nil {
@@ -240,7 +247,7 @@ func (l *boundLogin) engineReady(e *engine) {
 	}
 	e.client.Store(c.info)
 	e.resumeToken()
-	c.accept(l.a, e.details(false))
+	l.a.accept(e.details(false))
 	e.client.Store(c.info)
 }
 
@@ -257,7 +264,7 @@ func (l *boundLogin) engineFailed(e *engine, text string) {
 	if c := l.c; c.bound == e {
 		c.bound = nil
 		l.a.was = stateOpen
-		c.denied(l.a, "Login failed: "+clip(text), "the engine did not come up: "+clip(text))
+		l.a.denied("Login failed: "+clip(text), "the engine did not come up: "+clip(text))
 	}
 }
 
@@ -272,7 +279,8 @@ func (l *boundLogin) engineGone(e *engine) {
 }
 
 // logTo has the client's own engine log in to something else.
-func (c *client) logTo(a *attempt) {
+func (a *attempt) logTo() {
+	c := a.client
 	k := &c.call
 	line := c.door.pool.PrivateLine(a.words)
 	k.logsIn, k.code, k.kind, k.retried, k.begun = true, oes.Login, "client", true, false
@@ -303,11 +311,11 @@ func (l *logTo) over(k *call) {
 	case c.state == stateLeaving:
 	case l.ok && c.bound != nil:
 		c.shard.pool.Relogin(c.bound.pooled, l.line)
-		c.accept(l.a, c.bound.details(false))
+		l.a.accept(c.bound.details(false))
 	default:
 		c.giveBack()
 		l.a.was = stateOpen
-		c.denied(l.a, "Login failed: "+clip(l.why), "the engine refused: "+clip(l.why))
+		l.a.denied("Login failed: "+clip(l.why), "the engine refused: "+clip(l.why))
 	}
 }
 

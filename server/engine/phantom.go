@@ -30,15 +30,16 @@ type command struct {
 var errPhantom = errors.New("a phantom is a login of mode 3, and then Execute, Call and Input")
 
 // startPhantom takes the command of a client.
-func (c *client) startPhantom(fields []byte) {
+func (t *control) startPhantom(fields []byte) {
+	c := t.client
 	c.state = stateBusy
 	c.shard.startPhantom(fields, func(failure string) {
 		if failure == "" {
-			c.done(oes.Done, "Phantom started")
+			t.done(oes.Done, "Phantom started")
 			return
 		}
 		c.shard.warn("a phantom was refused", "client", c.info.remote, "reason", failure)
-		c.done(oes.Failed, failure)
+		t.done(oes.Failed, failure)
 	})
 }
 

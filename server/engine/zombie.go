@@ -111,7 +111,8 @@ func (p *parked) engineFailed(*engine, string) {}
 func (p *parked) engineGone(*engine)           { p.forget() }
 
 // resume gives a client the engine that it names, if that waits for it: name, or name#token. false: there is none.
-func (c *client) resume(a *attempt) bool {
+func (a *attempt) resume() bool {
+	c := a.client
 	name, token, _ := strings.Cut(a.server, "#")
 	home, ok := c.door.parkedOn.Load(name)
 	if !ok {
@@ -120,10 +121,10 @@ func (c *client) resume(a *attempt) bool {
 	target := c.door.shards[home.(int)]
 	if target == c.shard {
 		p := c.shard.parked[name]
-		if p == nil || !p.mayResume(c, a, token) {
+		if p == nil || !p.mayResume(a, token) {
 			return false
 		}
-		c.takeOver(a, p)
+		a.takeOver(p)
 		return true
 	}
 	c.exit()
@@ -133,14 +134,15 @@ func (c *client) resume(a *attempt) bool {
 		c.timer = loop.Timer{}
 		c.timer.Init(target.loop, c.late)
 		target.stats.clients.Add(1)
-		c.decide(a)
+		a.decide()
 	})
 	return true
 }
 
 // mayResume tells whether the client may have the engine: it knows the secret or comes from the same address, and has logged in with
 // the same words.
-func (p *parked) mayResume(c *client, a *attempt, token string) bool {
+func (p *parked) mayResume(a *attempt, token string) bool {
+	c := a.client
 	known := subtle.ConstantTimeCompare([]byte(token), []byte(p.e.secret)) == 1
 	if token == "" {
 		was, err := netip.ParseAddrPort(p.info.remote)
@@ -150,7 +152,8 @@ func (p *parked) mayResume(c *client, a *attempt, token string) bool {
 }
 
 // takeOver gives the client the parked engine, and the call on it.
-func (c *client) takeOver(a *attempt, p *parked) {
+func (a *attempt) takeOver(p *parked) {
+	c := a.client
 	p.forget()
 	c.giveBack()
 	e := p.e
@@ -182,7 +185,8 @@ func (c *client) takeOver(a *attempt, p *parked) {
 }
 
 // listParked answers a login that asks for the engines that wait for it.
-func (c *client) listParked(a *attempt) {
+func (a *attempt) listParked() {
+	c := a.client
 	var names []string
 	c.door.eachShard(c.shard, func(s *shard) []string {
 		var found []string
