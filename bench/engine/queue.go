@@ -39,6 +39,7 @@ func runQueue(ctx context.Context, o *options) (string, error) {
 	fmt.Fprintf(&b, "- %d clients, %d engines that never answer; first all clients are idle, then each sends a request of %d bytes\n",
 		o.waiting, o.pools.Engines, waitingSize)
 	b.WriteString("- PSS: of the server without the engines, when it has stood still; heap: live bytes, after a collection\n")
+	b.WriteString("- where a heap is told it is the figure: what its collection frees is used again by what comes next, and hides it from the PSS\n")
 	b.WriteString("- a client is logged in where the door has a login; bytes of the kernel are not counted\n\n")
 	b.WriteString("| contender | clients | waiting | answered | lost | PSS before | PSS idle | PSS waiting | bytes/idle client | more if it waits | heap: bytes/idle client | more if it waits |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
