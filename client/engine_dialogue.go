@@ -213,9 +213,6 @@ func (x *call) answer(ctx context.Context, code int, text string) error {
 		x.give(err)
 		return x.link.writeSoon(oes.AppendCommand(nil, oes.Break))
 	}
-	if len(command) <= readBuffer { // ctx, if it ends now, shall not break the connection
-		return x.link.writeSoon(command)
-	}
 	return x.link.write(ctx, command)
 }
 

@@ -19,6 +19,7 @@ import (
 const (
 	defaultBreakWait = 5 * time.Second
 	readBuffer       = 16 << 10 // bytes
+	shortFrame       = 16 << 10 // bytes; what is longer may wait for a server that reads slowly
 	trustedSize      = 1 << 20  // bytes; memory for longer replies grows with what has come, not with what the header says
 )
 
@@ -138,11 +139,11 @@ func whole(err error) error {
 // past is a deadline that ends what waits.
 var past = time.Unix(1, 0)
 
-// write sends a frame. When ctx ends first, or the connection does, the connection is broken.
+// write sends a frame. When ctx ends in the middle of it, the connection is broken. A short frame is sent whole in any case: it waits
+// for nothing, and ctx, if it ends at this very moment, shall not cost the connection.
 func (l *link) write(ctx context.Context, b []byte) error {
-	if ctx.Done() == nil {
-		_, err := l.nc.Write(b)
-		return l.written(err)
+	if len(b) <= shortFrame {
+		return l.writeSoon(b)
 	}
 	late := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

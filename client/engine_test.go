@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -240,6 +241,63 @@ func TestWriteIsCancelled(t *testing.T) {
 	close(done)
 	if !errors.Is(err, why) || !errors.Is(c.Err(), ErrBroken) {
 		t.Errorf("%v, %v", err, c.Err())
+	}
+}
+
+// TestShortWriteIsWhole: a context that ends just before the write does not cost the connection.
+func TestShortWriteIsWhole(t *testing.T) {
+	c := logIn(t, Block, Options{}, func(p *peer) {
+		p.want("3^A^")
+		p.wantEnd()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.write(ctx, []byte(wire("000000043^A^"))); err != nil || c.Err() != nil {
+		t.Errorf("%v, %v", err, c.Err())
+	}
+	_ = c.Close()
+}
+
+// BenchmarkExecute has a server in this process that answers at once.
+func BenchmarkExecute(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	go answerAll(l) // ends with the connection
+	c, err := Dial(b.Context(), l.Addr().String(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Login(b.Context(), creds(Block)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Execute(b.Context(), "LIST VOC"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// answerAll answers every frame of one connection.
+func answerAll(l net.Listener) {
+	nc, err := l.Accept()
+	if err != nil {
+		return
+	}
+	defer nc.Close()
+	answer := []byte(wire("0000000900^HELLO^"))
+	r := bufio.NewReader(nc)
+	for {
+		if _, err := readFrame(r, 1<<16); err != nil {
+			return
+		}
+		if _, err := nc.Write(answer); err != nil {
+			return
+		}
 	}
 }
 
