@@ -82,17 +82,19 @@ func TestEscaped(t *testing.T) {
 
 // TestOutputBlocks: who does not take the output does not keep the engine from being reaped.
 func TestOutputBlocks(t *testing.T) {
+	before := descriptors(t)
 	release := make(chan struct{})
 	ended := make(chan Exit, 1)
 	_, fd, err := Start(Spec{Name: "E", Argv: []string{"sh", "-c", "echo a; echo b >&2"}}, func(string, []byte) { <-release }, func(x Exit) { ended <- x })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(fd)
+	closeAll(fd)
 	if x := <-ended; x.Code != 0 || !slices.Equal(x.Stderr, []string{"b"}) {
 		t.Error(x, x.Stderr)
 	}
 	close(release)
+	eventually(t, "its pipes are closed", func() bool { return descriptors(t) <= before })
 }
 
 // TestSignalRace signals from many goroutines while the process ends.
