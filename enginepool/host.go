@@ -80,7 +80,7 @@ type messageKind uint8
 
 const (
 	msgWant  messageKind = iota // give me an engine of the line
-	msgNone                     // I have none
+	msgNone                     // there is none; without a line: nor one that has dialled in
 	msgEvict                    // stop an idle engine of another line: a slot is wanted
 	msgSeek                     // a slot is free, or a start may be tried: look again
 	msgFail                     // engines of the line do not come up: tell those who wait

@@ -11,12 +11,16 @@ type Line struct {
 	bays    []bay
 
 	// Any goroutine.
+	_         [64]byte     // what is above is read all the time
 	refs      atomic.Int64 // sessions that hold the line and engines of it; dead when it has left the table
 	ready     atomic.Int32 // engines that have logged in
+	starting  atomic.Int32 // engines that have not
 	engines   atomic.Int32 // engines that hold a slot
-	failures  atomic.Int32 // starts that failed, in a row
+	waiting   atomic.Int32 // requests
+	failures  atomic.Int32 // engines that failed before they had served anybody, in a row
 	keep      atomic.Bool  // MinEngines of it live always
 	notBefore atomic.Int64 // no start before that time
+	keepFrom  atomic.Int64 // nor one for nobody before that: the login was refused
 	failText  atomic.Pointer[string]
 }
 
@@ -31,8 +35,9 @@ type bay struct {
 	engines  []*Engine // of this line and shard, whatever they do
 	starting int       // of them, those that have not logged in
 	asked    bool      // another shard was asked for an engine and has not answered
-	stalled  int64     // when somebody was last found waiting beside an idle engine
-	evicted  int64     // when a slot of another line was last looked for
+	suspect  *Waiter   // who may wait beside an idle engine
+	stalled  int64     // since when
+	evicted  int64     // when another shard was last asked to stop an engine of another line
 	listed   bool      // is in the shard's list of bays
 
 	// Any goroutine; written by the shard's loop, but for claimed.
@@ -68,18 +73,54 @@ func (b *bay) publishHead() {
 	}
 }
 
-func (b *bay) pushIdle(e *Engine) {
+func (s *Shard) pushIdle(b *bay, e *Engine) {
 	b.idle.push(e)
 	if b.idle.len == 1 {
 		b.idles.Store(true)
 	}
+	if s.idling++; s.idling == 1 {
+		s.idles.Store(true)
+	}
 }
 
-func (b *bay) removeIdle(e *Engine) {
+func (s *Shard) removeIdle(b *bay, e *Engine) {
 	b.idle.remove(e)
 	if b.idle.len == 0 {
 		b.idles.Store(false)
 	}
+	if s.idling--; s.idling == 0 {
+		s.idles.Store(false)
+	}
+}
+
+// busy tells whether a request runs on an engine of the bay.
+func (b *bay) busy() bool {
+	for _, e := range b.engines {
+		if e.running > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// idles tells whether an engine of the line idles anywhere.
+func (l *Line) idles() bool {
+	for i := range l.bays {
+		if l.bays[i].idles.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// starves tells whether somebody waits for the line, which has no engine that we have started.
+func (l *Line) starves() bool {
+	for i := range l.bays {
+		if l.bays[i].head.Load() != 0 {
+			return l.engines.Load() == 0
+		}
+	}
+	return false
 }
 
 // spare returns the least busy engine that takes one more request ahead, or nil.

@@ -20,8 +20,14 @@ func (s *Shard) Start(class Class, l *Line, owner any, now int64) *Engine {
 // Hello tells that the engine has introduced itself: it takes ahead requests at a time.
 func (s *Shard) Hello(e *Engine, ahead int, now int64) {
 	if e.phase == Starting {
-		e.ahead = max(1, ahead)
+		s.setAhead(e, ahead)
 		s.logIn(e, now)
+	}
+}
+
+func (s *Shard) setAhead(e *Engine, ahead int) {
+	if e.ahead = max(1, ahead); e.ahead > 1 {
+		s.pool.aheads.Store(true)
 	}
 }
 
@@ -49,11 +55,10 @@ func (s *Shard) LoggedIn(e *Engine, now int64) {
 
 // ready puts an engine to work that has come up.
 func (s *Shard) ready(e *Engine, now int64) {
-	s.cameUp(e)
-	e.line.failures.Store(0)
-	e.line.notBefore.Store(0)
-	e.counted = true
+	s.uncount(e)
+	e.tally = tallyReady
 	e.line.ready.Add(1)
+	e.line.notBefore.Store(0)
 	e.deadline = 0
 	if !e.Pools() {
 		e.setPhase(Ready, now)
@@ -69,21 +74,49 @@ func (s *Shard) ready(e *Engine, now int64) {
 	s.tellWaiting() // one start less
 }
 
-// cameUp takes the engine off the count of those that are starting, whether it came up or not.
-func (s *Shard) cameUp(e *Engine) {
-	if e.coming {
-		e.coming = false
-		e.line.bays[s.index].starting--
-		s.pool.starting.Add(-1)
-	}
+// expect counts e among those that are starting; the pool has counted it.
+func (s *Shard) expect(e *Engine) {
+	e.tally = tallyStarting
+	e.line.starting.Add(1)
+	e.line.bays[s.index].starting++
 }
 
-// leaves takes the engine off the counts of those that are starting and of those that its line can count on.
-func (s *Shard) leaves(e *Engine) {
-	s.cameUp(e)
-	if e.counted {
-		e.counted = false
+// uncount takes e from among those that it is counted with.
+func (s *Shard) uncount(e *Engine) {
+	p := s.pool
+	switch e.tally {
+	case tallyStarting:
+		e.line.bays[s.index].starting--
+		e.line.starting.Add(-1)
+		p.starting.Add(-1)
+	case tallyReady:
 		e.line.ready.Add(-1)
+	case tallyLeaving:
+		p.leaving.Add(-1)
+		if e.why == WhyEvicted {
+			p.evicting.Add(-1)
+		}
+	}
+	e.tally = tallyNone
+}
+
+// leaves notes that e, whose end has a reason by now, does nothing for anybody any more. It may be called again.
+func (s *Shard) leaves(e *Engine) {
+	if e.tally == tallyLeaving {
+		return
+	}
+	s.uncount(e)
+	s.forgetUnused(e)
+	if e.promised >= 0 {
+		e.line.bays[e.promised].claimed.Store(false)
+		e.promised = -1
+	}
+	if e.Class == Pooled {
+		e.tally = tallyLeaving
+		s.pool.leaving.Add(1)
+		if e.why == WhyEvicted {
+			s.pool.evicting.Add(1)
+		}
 	}
 }
 
@@ -98,11 +131,17 @@ func (s *Shard) LoginFailed(e *Engine, text string, now int64) {
 		return
 	}
 	l := e.line
-	s.stop(e, WhyLogin, now)
-	if l.ready.Load() > 0 { // others have logged in with the same words: it is this engine
+	sole := l.ready.Load() <= 0
+	if sole && e.Class == External { // it has nothing against us
+		s.unassign(e, now)
+	} else {
+		s.stop(e, WhyLogin, now)
+	}
+	if !sole { // others have logged in with the same words: it is this engine
 		s.startFailed(l, text, now)
 		return
 	}
+	l.keepFrom.Store(now + int64(s.pool.Limits().Starting.Most))
 	s.refuseAll(&l.bays[s.index], Refusal{LoginFailed, text})
 	s.tellLine(l, Message{kind: msgDeny, line: l, from: s.index, text: text})
 }
@@ -123,13 +162,8 @@ func (s *Shard) ProcDone(e *Engine, ok bool, now int64) {
 			s.stop(e, WhyProc, now)
 			return
 		}
-		e.setPhase(Active, now)
-		since := e.idleSince
+		e.deadline = 0
 		s.settle(e, now)
-		if e.phase == Idle { // a timer procedure does not keep an engine alive
-			e.idleSince = since
-			s.limitIdle(e, now)
-		}
 	case Shutdown:
 		s.logOff(e, now)
 	case Breaking:
@@ -146,9 +180,7 @@ func (s *Shard) stop(e *Engine, why Why, now int64) {
 	}
 	switch e.phase {
 	case Idle:
-		b := &e.line.bays[s.index]
-		b.removeIdle(e)
-		e.setPhase(Active, now)
+		s.removeIdle(&e.line.bays[s.index], e)
 		s.shutdown(e, now)
 	case Ready:
 		s.shutdown(e, now)
@@ -180,9 +212,7 @@ func (s *Shard) stopIfAsked(e *Engine, now int64) bool {
 func (s *Shard) Force(e *Engine, why Why, now int64) {
 	switch e.phase {
 	case Active, Timer:
-		if e.why == WhyNone {
-			e.why = why
-		}
+		e.why = why
 		s.leaves(e)
 		e.setPhase(Breaking, now)
 		e.rest = 0
@@ -232,37 +262,47 @@ func (s *Shard) kill(e *Engine, now int64) {
 }
 
 // Broken tells that the engine's connection has ended, or that it does not keep to the protocol. What it did is the user's to end. The
-// process is killed: nothing more can be said to it.
+// process is killed: nothing more can be said to it. One that was asked to leave has done so, and has KillTimeout to end.
 func (s *Shard) Broken(e *Engine, why Why, text string, now int64) {
-	if e.shard == nil { // it was on its way between shards
-		s.receive(e)
+	if e.moving() {
+		s.lostOnWay(e)
 	}
-	if e.phase >= Killed {
+	was := e.phase
+	if was >= Terminating {
 		return
 	}
-	fresh := e.phase <= Startup
-	if e.phase == Idle {
-		e.line.bays[s.index].removeIdle(e)
+	if was == Idle {
+		s.removeIdle(&e.line.bays[s.index], e)
 	}
 	if e.why == WhyNone {
 		e.why = why
 	}
-	l := e.line
-	s.leaves(e)
-	leaving := e.phase == Logoff
 	e.running = 0
-	if leaving { // as it was asked to
+	if was == Logoff {
 		e.setPhase(Terminating, now)
 		s.limitPhase(e, s.pool.Limits().KillTimeout, now)
-	} else {
-		s.kill(e, now)
+		return
 	}
+	s.kill(e, now)
 	switch {
-	case l == nil || leaving:
-	case fresh && !e.Pools():
-		s.host.Failed(e, text)
-	case e.Pools() && (fresh || e.served == 0): // one that has never served counts as one that did not come up
-		s.startFailed(l, text, now)
+	case e.line == nil || was >= Shutdown:
+	case !e.Pools():
+		if was <= Startup {
+			s.host.Failed(e, text)
+		}
+	case was <= Startup || e.served == 0: // one that has never served counts as one that did not come up
+		s.startFailed(e.line, text, now)
+	}
+}
+
+// lostOnWay takes over an engine that has ended between two shards. The one that waits for it is told.
+func (s *Shard) lostOnWay(e *Engine) {
+	to := e.promised
+	s.receive(e)
+	if to == s.index {
+		s.answered(e.line)
+	} else {
+		s.host.Tell(to, Message{kind: msgNone, line: e.line, from: s.index})
 	}
 }
 
@@ -272,14 +312,11 @@ func (s *Shard) Exited(e *Engine, text string, now int64) {
 	if e.phase == Gone {
 		return
 	}
-	if e.phase < Killed {
-		s.Broken(e, WhyEnded, text, now)
-	}
+	s.Broken(e, WhyEnded, text, now)
+	l, p := e.line, s.pool
 	e.setPhase(Gone, now)
 	e.deadline = 0
-	l := e.line
 	s.forget(e)
-	p := s.pool
 	p.unregister(e)
 	p.replacing.CompareAndSwap(e, nil)
 	switch e.Class {
@@ -293,8 +330,8 @@ func (s *Shard) Exited(e *Engine, text string, now int64) {
 	case External:
 		p.external.Add(-1)
 	}
+	s.uncount(e)
 	if l == nil {
-		p.unused.Add(-1)
 		return
 	}
 	e.setLine(nil)
@@ -327,7 +364,8 @@ func (s *Shard) startFailed(l *Line, text string, now int64) {
 // failing tells whether engines of the line do not come up, and it is not yet time to try again.
 func (s *Shard) failing(l *Line, now int64) bool {
 	n := l.failures.Load()
-	return n > 0 && int(n) >= max(1, s.pool.Limits().Starting.Failures) && now < l.notBefore.Load() && l.ready.Load() <= 0
+	return n > 0 && int(n) >= max(1, s.pool.Limits().Starting.Failures) && now < l.notBefore.Load() && l.ready.Load() <= 0 &&
+		s.pool.unused.Load() == 0
 }
 
 // text is what the last start that failed had to say.

@@ -21,6 +21,8 @@ type Pool struct {
 	numbers    atomic.Int64 // of engines, for their names
 	slots      atomic.Int64 // reserved: 0 <= slots, and <= MaxEngines unless that was lowered
 	starting   atomic.Int64 // engines that have not logged in
+	leaving    atomic.Int64 // engines that hold a slot and are being stopped
+	evicting   atomic.Int64 // of them, those whose slot is wanted for another line
 	sync       atomic.Int64
 	phantoms   atomic.Int64
 	external   atomic.Int64
@@ -28,6 +30,7 @@ type Pool struct {
 	starved    atomic.Pointer[Line]
 	replacing  atomic.Pointer[Engine] // stale engines go one at a time
 	generation atomic.Int64
+	aheads     atomic.Bool // some engine takes requests ahead
 	stopping   atomic.Bool
 	Stats      Stats
 }
@@ -56,7 +59,8 @@ func (p *Pool) Shards() []*Shard { return p.shards }
 // Limits returns the settings in force. They are not to be changed.
 func (p *Pool) Limits() *Limits { return p.limits.Load() }
 
-// SetLimits puts new settings in force. With stale set, all engines that live are replaced, one by one.
+// SetLimits puts new settings in force, which a shard sees at its next Tick at the latest: have all of them tick. With stale set, all
+// pooled engines that live are replaced, one by one.
 func (p *Pool) SetLimits(l *Limits, stale bool) {
 	p.limits.Store(l)
 	if stale {
@@ -64,10 +68,11 @@ func (p *Pool) SetLimits(l *Limits, stale bool) {
 	}
 }
 
-// Recycle has all engines that live replaced, one by one.
+// Recycle has all pooled engines that live replaced, one by one. Have all shards tick.
 func (p *Pool) Recycle() { p.generation.Add(1) }
 
-// Stop has the pool start no engine any more.
+// Stop has the pool start no engine any more. Who waits gets one of those that live; when there is none, the wait ends. Have all
+// shards tick.
 func (p *Pool) Stop() { p.stopping.Store(true) }
 
 // Line returns the line of a login, new or not, and holds it until Line.Release.
@@ -171,7 +176,10 @@ func (p *Pool) newEngine(class Class, name string, now int64) *Engine {
 	}
 	e := &Engine{Name: name, Class: class, promised: -1, ahead: 1, started: now, generation: p.generation.Load()}
 	limits := p.Limits()
-	if e.maxServed = limits.MaxRequests; e.maxServed > 0 && limits.MaxRequestsJitter > 0 {
+	if class == Pooled {
+		e.maxServed = limits.MaxRequests
+	}
+	if e.maxServed > 0 && limits.MaxRequestsJitter > 0 {
 		spread := max(1, e.maxServed*limits.MaxRequestsJitter/100)
 		e.maxServed += int(n*7919) % (spread + 1)
 	}

@@ -6,14 +6,23 @@ type ring struct {
 	len            int
 }
 
+// push puts e where it belongs: nearly always it is the newest.
 func (r *ring) push(e *Engine) {
-	e.older, e.newer = r.newest, nil
-	if r.newest == nil {
-		r.oldest = e
-	} else {
-		r.newest.newer = e
+	older := r.newest
+	for older != nil && older.idleSince > e.idleSince { // e has run its timer procedure
+		older = older.older
 	}
-	r.newest = e
+	e.older = older
+	if older == nil {
+		e.newer, r.oldest = r.oldest, e
+	} else {
+		e.newer, older.newer = older.newer, e
+	}
+	if e.newer == nil {
+		r.newest = e
+	} else {
+		e.newer.older = e
+	}
 	r.len++
 }
 

@@ -1,6 +1,9 @@
 package enginepool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // waitTick is how often a shard looks again while somebody waits on it, whatever it was told.
 const waitTick = int64(20 * time.Millisecond)
@@ -10,24 +13,18 @@ const waitTick = int64(20 * time.Millisecond)
 func (s *Shard) seek(b *bay, now int64) {
 	for b.waiting.len > 0 && b.idle.newest != nil {
 		e := b.idle.newest
-		b.removeIdle(e)
+		s.removeIdle(b, e)
 		e.setPhase(Active, now)
 		s.settle(e, now)
-		if e.phase == Active && e.running == 0 { // it was given away, or is being stopped
-			break
-		}
 	}
-	if b.waiting.len == 0 || b.asked || s.pool.stopping.Load() {
-		return
-	}
-	if s.ask(b) || s.hire(b, now) {
+	if b.waiting.len == 0 || b.asked || s.ask(b) || s.hire(b, now) {
 		return
 	}
 	s.aheadOf(b, now)
 	for (b.waiting.len > b.starting || b.starting == 0 && s.crowded(b)) && s.start(b, now) {
 		continue
 	}
-	if b.waiting.len > b.starting && (s.full() || b.line.Login.Type == "") {
+	if b.waiting.len > b.starting {
 		s.evict(b, now)
 	}
 }
@@ -56,7 +53,7 @@ func (s *Shard) ask(b *bay) bool {
 
 // aheadOf gives those who wait to engines that take requests ahead.
 func (s *Shard) aheadOf(b *bay, now int64) {
-	for b.waiting.len > 0 {
+	for b.waiting.len > 0 && s.pool.aheads.Load() {
 		e := b.spare()
 		if e == nil {
 			return
@@ -71,6 +68,9 @@ func (s *Shard) aheadOf(b *bay, now int64) {
 func (s *Shard) start(b *bay, now int64) bool {
 	p, limits := s.pool, s.pool.Limits()
 	if b.line.private || now < b.line.notBefore.Load() || p.stopping.Load() || b.line.Login.Type == "" {
+		return false
+	}
+	if starving := p.starving(now); starving != nil && starving != b.line { // the next slot is not for us
 		return false
 	}
 	if !reserve(&p.starting, max(1, limits.SpawnRate)) {
@@ -91,62 +91,116 @@ func (s *Shard) spawn(e *Engine, l *Line, now int64) {
 	l.refs.Add(1)
 	e.setLine(l)
 	s.receive(e)
-	l.bays[s.index].starting++
-	e.coming = true
-	e.deadline = now + int64(s.pool.Limits().StartTimeout)
-	s.wakeBy(e.deadline)
+	s.expect(e)
+	s.limitPhase(e, s.pool.Limits().StartTimeout, now)
 	s.host.Spawn(e)
 }
 
-// full tells whether every slot is taken.
-func (s *Shard) full() bool {
-	most := s.pool.Limits().MaxEngines
-	return most > 0 && s.pool.slots.Load() >= int64(most)
+// lacksSlot tells whether a line could have another engine if one of another line went.
+func (p *Pool) lacksSlot(l *Line, now int64) bool {
+	switch most := p.Limits().MaxEngines; {
+	case p.stopping.Load():
+		return false
+	case l.Login.Type == "": // nothing is started for it
+		return p.external.Load() > 0
+	default:
+		return most > 0 && p.slots.Load() >= int64(most) && now >= l.notBefore.Load()
+	}
 }
 
-// evictPause is how long a bay waits until it looks again for a slot to take from another line.
+// starving returns the line for which the next slot is kept, or nil.
+func (p *Pool) starving(now int64) *Line {
+	l := p.starved.Load()
+	if l != nil && (!l.starves() || now < l.notBefore.Load()) {
+		p.starved.CompareAndSwap(l, nil)
+		return nil
+	}
+	return l
+}
+
+// wanted tells whether somebody waits who may want a slot.
+func (p *Pool) wanted() bool {
+	return p.Limits().MaxEngines > 0 && slices.ContainsFunc(p.shards, func(s *Shard) bool { return s.waits.Load() })
+}
+
+// evictPause is how long a bay waits until it asks again for a slot to be taken from another line.
 const evictPause = int64(5 * time.Millisecond)
 
-// evict has an engine of another line stopped that idles, the longest on its shard.
+// evict has engines of other lines stopped that idle, as many as b needs and as are not being stopped already.
 func (s *Shard) evict(b *bay, now int64) {
-	if now-b.evicted < evictPause || s.evictHere(b.line, now) {
+	p := s.pool
+	if !p.lacksSlot(b.line, now) {
 		return
 	}
-	b.evicted = now
-	for _, l := range *s.pool.lines.Load() {
-		for i := range l.bays {
-			if l != b.line && i != s.index && l.bays[i].idles.Load() {
-				s.host.Tell(i, Message{kind: msgEvict, line: b.line, from: s.index})
-				return
-			}
+	for int64(b.waiting.len-b.starting) > p.evicting.Load() {
+		if s.evictHere(b, now) {
+			continue
 		}
-	}
-	w := b.waiting.front
-	if limits := s.pool.Limits(); limits.StealAfter > 0 && now-w.since > int64(limits.StealAfter) && b.line.engines.Load() == 0 {
-		s.pool.starved.CompareAndSwap(nil, b.line)
+		if now-b.evicted >= evictPause {
+			s.evictElsewhere(b, now)
+		}
+		w, after := b.waiting.front, p.Limits().StealAfter
+		if after > 0 && now-w.since > int64(after) && b.line.Login.Type != "" && b.line.starves() {
+			p.starved.CompareAndSwap(nil, b.line)
+		}
+		return
 	}
 }
 
-// evictHere stops the engine that idles longest on this shard and is of another line.
-func (s *Shard) evictHere(wants *Line, now int64) bool {
+// evictHere makes room for b on this shard, if it can.
+func (s *Shard) evictHere(b *bay, now int64) bool {
+	e := s.victim(b.line)
+	switch {
+	case e == nil:
+		return false
+	case e.Class == External: // it need not go: it logs in again
+		s.unassign(e, now)
+		s.assign(e, b.line, now)
+	default:
+		s.stop(e, WhyEvicted, now)
+	}
+	return true
+}
+
+// evictElsewhere asks a shard on which an engine idles to stop one for b.
+func (s *Shard) evictElsewhere(b *bay, now int64) {
+	for i, other := range s.pool.shards {
+		if other != s && other.idles.Load() {
+			b.evicted = now
+			s.host.Tell(i, Message{kind: msgEvict, line: b.line, from: s.index})
+			return
+		}
+	}
+}
+
+// evictFor makes room for the line of another shard, if it can and somebody still waits there.
+func (s *Shard) evictFor(m Message, now int64) {
+	if m.line.bays[m.from].head.Load() == 0 || !s.pool.lacksSlot(m.line, now) {
+		return
+	}
+	switch e := s.victim(m.line); {
+	case e == nil:
+	case e.Class == External:
+		s.unassign(e, now)
+		s.give(e, m.from)
+	default:
+		s.stop(e, WhyEvicted, now)
+	}
+}
+
+// victim returns the engine of another line that idles longest on this shard and whose going helps the line l, or nil.
+func (s *Shard) victim(l *Line) *Engine {
+	if s.idling == 0 {
+		return nil
+	}
 	var victim *Engine
 	for _, e := range s.engines {
-		fits := e.Class == Pooled || e.Class == External && e.serves(wants.Login.Application)
-		if e.phase == Idle && fits && e.line != wants && (victim == nil || e.idleSince < victim.idleSince) {
+		fits := e.Class == Pooled && l.Login.Type != "" || e.Class == External && e.serves(l.Login.Application)
+		if e.phase == Idle && fits && e.line != l && (victim == nil || e.idleSince < victim.idleSince) {
 			victim = e
 		}
 	}
-	if victim == nil {
-		return false
-	}
-	if victim.Class == External { // it need not go: it logs in again
-		s.unassign(victim, now)
-		s.seekAll(now)
-		s.tellWaiting()
-		return true
-	}
-	s.stop(victim, WhyEvicted, now)
-	return true
+	return victim
 }
 
 // seekAll looks again for everybody who waits on this shard.
@@ -160,13 +214,9 @@ func (s *Shard) seekAll(now int64) {
 
 // tellWaiting has the other shards look again on which somebody waits: a slot is free, or a start may be tried.
 func (s *Shard) tellWaiting() {
-	told := make([]bool, len(s.pool.shards))
-	for _, l := range s.pool.Lines() {
-		for i := range l.bays {
-			if i != s.index && !told[i] && l.bays[i].head.Load() != 0 {
-				told[i] = true
-				s.host.Tell(i, Message{kind: msgSeek, from: s.index})
-			}
+	for i, other := range s.pool.shards {
+		if other != s && other.waits.Load() {
+			s.host.Tell(i, Message{kind: msgSeek, from: s.index})
 		}
 	}
 }
@@ -175,14 +225,12 @@ func (s *Shard) tellWaiting() {
 func (s *Shard) Handle(m Message, now int64) {
 	switch m.kind {
 	case msgWant:
-		s.answer(m, now)
+		s.answer(m)
 	case msgNone:
-		b := &m.line.bays[s.index]
-		b.asked = false
-		s.seek(b, now)
-		s.refuseHasty(b)
+		s.answered(m.line)
+		s.seekAll(now)
 	case msgEvict:
-		s.evictHere(m.line, now)
+		s.evictFor(m, now)
 	case msgSeek:
 		s.seekAll(now)
 	case msgFail:
@@ -192,8 +240,19 @@ func (s *Shard) Handle(m Message, now int64) {
 	}
 }
 
+// answered notes that what was asked for a line has come or will not; nil: for all lines, as an unused engine may be for any.
+func (s *Shard) answered(l *Line) {
+	if l != nil {
+		l.bays[s.index].asked = false
+		return
+	}
+	for _, b := range s.bays {
+		b.asked = false
+	}
+}
+
 // answer gives the shard that asks an idle engine of the line.
-func (s *Shard) answer(m Message, now int64) {
+func (s *Shard) answer(m Message) {
 	b := &m.line.bays[s.index]
 	if e := b.idle.newest; e != nil {
 		s.give(e, m.from)
@@ -209,12 +268,11 @@ func (s *Shard) answer(m Message, now int64) {
 }
 
 // refuseHasty ends the wait of those who do not want to, beyond what is on its way.
-func (s *Shard) refuseHasty(b *bay) {
-	for w := b.waiting.back; w != nil && b.coming() < b.waiting.len; {
+func (s *Shard) refuseHasty(b *bay, now int64) {
+	for w := b.waiting.back; w != nil && s.coming(b, now) < b.waiting.len; {
 		before := w.prev
 		if w.Reject {
-			s.dequeue(b, w)
-			s.host.Refuse(w, Refusal{Reason: NoEngine})
+			s.refuse(b, w, Refusal{Reason: NoEngine})
 		}
 		w = before
 	}
@@ -223,7 +281,6 @@ func (s *Shard) refuseHasty(b *bay) {
 // refuseAll ends the wait of everybody in b.
 func (s *Shard) refuseAll(b *bay, r Refusal) {
 	for w := b.waiting.front; w != nil; w = b.waiting.front {
-		s.dequeue(b, w)
-		s.host.Refuse(w, r)
+		s.refuse(b, w, r)
 	}
 }

@@ -262,7 +262,8 @@ func (s *Shard) outlived(e *Engine, now int64) Why {
 	if limits.MaxUpTime > 0 && now-e.started >= int64(limits.MaxUpTime) {
 		return WhyAge
 	}
-	if starved := p.starved.Load(); starved != nil && p.starved.CompareAndSwap(starved, nil) && starved.starves() {
+	idles := e.served > 0 || s.waiting == 0 // else it was started for nothing
+	if idles && p.starving(now) != nil && p.evicting.Load() == 0 {
 		return WhyEvicted // its own line does not starve: it has e
 	}
 	if p.surplus() {

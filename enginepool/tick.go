@@ -207,7 +207,7 @@ func (s *Shard) tickBays(now int64) {
 		s.tickBay(s.bays[i], now)
 	}
 	s.bays = slices.DeleteFunc(s.bays, func(b *bay) bool {
-		b.listed = b.waiting.len > 0 || len(b.engines) > 0
+		b.listed = b.waiting.len > 0 || len(b.engines) > 0 || b.asked
 		return !b.listed
 	})
 }
@@ -217,7 +217,7 @@ func (s *Shard) tickBay(b *bay, now int64) {
 	s.timeOut(b, now)
 	if b.waiting.len == 0 {
 		s.offer(b, now)
-		if b.idle.len+b.starting < s.pool.Limits().SpareEngines && b.busy() {
+		if b.idle.len+b.starting < s.pool.Limits().SpareEngines && b.busy() && !s.pool.wanted() {
 			s.start(b, now)
 		}
 		return
@@ -242,30 +242,32 @@ func (s *Shard) timeOut(b *bay, now int64) {
 	}
 }
 
-// stalled notes when somebody waits beside an idle engine: that must not be.
+// stalled notes when every Tick of a second has found the same request waiting beside an idle engine: that must not be.
 func (s *Shard) stalled(b *bay, now int64) {
-	if now-b.waiting.front.since < int64(time.Second) || now-b.stalled < int64(time.Second) {
-		return
-	}
-	for i := range b.line.bays {
-		if b.line.bays[i].idles.Load() && !b.asked {
-			b.stalled = now
-			s.pool.Stats.Stalls.Add(1)
-			s.host.Note(NoteStalled, b.line, nil)
-			return
-		}
+	w := b.waiting.front
+	switch {
+	case w != b.suspect || !b.line.idles():
+		b.suspect, b.stalled = w, now
+	case now-b.stalled >= int64(time.Second):
+		b.stalled = now
+		s.pool.Stats.Stalls.Add(1)
+		s.host.Note(NoteStalled, b.line, nil)
 	}
 }
 
-// keepUp starts the engines that configured lines always have.
+// keepUp starts the engines that configured lines always have. Who waits comes first.
 func (s *Shard) keepUp(now int64) {
+	limits, wanted := s.pool.Limits(), s.pool.wanted()
 	for _, l := range s.pool.Lines() {
 		if !l.keep.Load() {
 			continue
 		}
-		b := &l.bays[s.index]
-		for now >= l.keepFrom.Load() && int(l.engines.Load()) < s.pool.Limits().mode(l.Login.Mode).MinEngines && s.start(b, now) {
+		lacks := func() bool { return int(l.engines.Load()) < limits.mode(l.Login.Mode).MinEngines }
+		for !wanted && now >= l.keepFrom.Load() && lacks() && s.start(&l.bays[s.index], now) {
 			continue
+		}
+		if lacks() {
+			s.wakeBy(now + spareTick)
 		}
 		s.wakeBy(now + keepTick)
 	}
