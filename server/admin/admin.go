@@ -62,6 +62,7 @@ type Server struct {
 
 	// Any goroutine.
 	phase   atomic.Int32   // of readiness: one of the phases
+	conns   atomic.Int64   // open connections
 	serving sync.WaitGroup // the goroutine that accepts
 }
 
@@ -74,7 +75,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 	s := &Server{log: log.With("door", "admin"), sources: sources, mux: http.NewServeMux()}
 	s.http = &http.Server{
 		Handler: s.mux, ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: headBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		MaxHeaderBytes: headBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: s.count,
 	}
 	s.addPages()
 	if cfg.Listen == "" {
@@ -89,7 +90,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 	}
 	s.ln = ln
 	s.serving.Go(func() { // ends with the listener; Close waits for it
-		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("the admin listener has ended", "error", err)
 		}
 	})
@@ -144,13 +145,42 @@ func (s *Server) Addr() net.Addr {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
+	if s.ln != nil {
+		_ = s.ln.Close() // it may be closed
+		s.serving.Wait()
+		s.lastAnswers(ctx)
+	}
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) { // a profile, or a reader that does not read
 		err = s.http.Close()
 	}
-	s.serving.Wait()
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
 	return nil
+}
+
+// lastAnswers waits until the connections that were accepted have been answered and are closed, or ctx ends. Shutdown would cut
+// those whose request it finds half read.
+func (s *Server) lastAnswers(ctx context.Context) {
+	s.http.SetKeepAlivesEnabled(false)
+	t := time.NewTicker(time.Millisecond)
+	defer t.Stop()
+	for s.conns.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// count keeps conns.
+func (s *Server) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Add(-1)
+	}
 }
