@@ -22,6 +22,9 @@ import (
 const backendEnv = "ROUNDHOUSE_TEST_BACKEND"
 
 func TestMain(m *testing.M) {
+	if serveAsEngine() {
+		return
+	}
 	if addr := os.Getenv(backendEnv); addr != "" {
 		childBackend(addr)
 		return
