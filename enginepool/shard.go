@@ -116,6 +116,7 @@ func (s *Shard) Requeue(w *Waiter, now int64) {
 		s.host.Refuse(w, Refusal{NotStarting, b.line.text()})
 		return
 	}
+	w.rank-- // and before those who came in the same callback
 	s.enqueue(b, w)
 	s.seek(b, now)
 	s.wakeBy(now + waitTick)
