@@ -122,18 +122,7 @@ func (d *Door) Start(ctx context.Context) error {
 
 // prepare holds the lines that are configured, and has the shards tick.
 func (d *Door) prepare() {
-	set := d.settings.Load()
-	for mode := oes.JD3; mode <= oes.Web; mode++ {
-		m := set.cfg.For(int(mode))
-		if m.MinEngines > 0 && m.Pooling == "request" {
-			a := attempt{}
-			if why := a.fill(set, mode, oes.LoginFields{}); why != "" {
-				d.log.Error("no engines are kept ready", "mode", mode.String(), "reason", why)
-				continue
-			}
-			d.pool.Line(a.words).Keep(true) // held for ever
-		}
-	}
+	d.keepLines(nil, d.settings.Load())
 	for _, s := range d.shards {
 		s.loop.Post(func() {
 			s.pool.Tick(s.now())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 
+	"roundhouse/codec/oes"
 	"roundhouse/enginepool"
 	"roundhouse/server/config"
 )
@@ -47,24 +48,69 @@ func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
 		return nil, err
 	}
 	old := d.settings.Swap(set)
+	d.keepLines(old, set)
 	stale := !reflect.DeepEqual(old.cfg.Types, set.cfg.Types) || !reflect.DeepEqual(old.cfg.Process, set.cfg.Process)
 	d.pool.SetLimits(poolLimits(set.cfg), stale)
 	for _, s := range d.shards {
 		s.loop.Post(func() { s.pool.Tick(s.now()) })
 	}
-	for name, same := range map[string]bool{
-		"engine.listen":      reflect.DeepEqual(old.cfg.Listen, set.cfg.Listen),
-		"engine.listen_utf8": reflect.DeepEqual(old.cfg.ListenUTF8, set.cfg.ListenUTF8),
-		"engine.listen_tls":  reflect.DeepEqual(old.cfg.ListenTLS, set.cfg.ListenTLS),
-		"engine.dial_in":     reflect.DeepEqual(old.cfg.DialIn, set.cfg.DialIn),
-		"engine.run":         reflect.DeepEqual(old.cfg.Runs, set.cfg.Runs),
-		"engine.statistics":  reflect.DeepEqual(old.cfg.Statistics, set.cfg.Statistics),
+	for _, key := range []struct {
+		name     string
+		old, new any
+	}{
+		{"engine.listen", old.cfg.Listen, set.cfg.Listen},
+		{"engine.listen_utf8", old.cfg.ListenUTF8, set.cfg.ListenUTF8},
+		{"engine.listen_tls", old.cfg.ListenTLS, set.cfg.ListenTLS},
+		{"engine.dial_in", old.cfg.DialIn, set.cfg.DialIn},
+		{"engine.run", old.cfg.Runs, set.cfg.Runs},
+		{"engine.statistics", old.cfg.Statistics, set.cfg.Statistics},
 	} {
-		if !same {
-			kept = append(kept, name)
+		if !reflect.DeepEqual(key.old, key.new) {
+			kept = append(kept, key.name)
 		}
 	}
 	return kept, nil
+}
+
+// keepLines holds the lines of which the configuration wants engines ready at any time, and lets go of those that old wanted. old may
+// be nil.
+func (d *Door) keepLines(old, set *settings) {
+	before := d.keptLines(old)
+	for _, l := range before {
+		l.Keep(false)
+	}
+	for _, l := range d.keptLines(set) {
+		l.Keep(true) // held until a reload; modes may have one line in common
+	}
+	for _, l := range before {
+		l.Release(d.pool)
+		l.Release(d.pool) // what held it until now
+	}
+}
+
+// keptLines are the lines of which engines are kept ready, each held once more.
+func (d *Door) keptLines(set *settings) []*enginepool.Line {
+	var lines []*enginepool.Line
+	for mode := oes.JD3; set != nil && mode <= oes.Web; mode++ {
+		if l := d.keptLine(set, mode); l != nil {
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// keptLine is the line of a mode of which engines are kept ready, held once more; nil: of none.
+func (d *Door) keptLine(set *settings, mode oes.Mode) *enginepool.Line {
+	m := set.cfg.For(int(mode))
+	if m.MinEngines == 0 || m.Pooling != "request" {
+		return nil
+	}
+	a := attempt{}
+	if why := a.fill(set, mode, oes.LoginFields{}); why != "" {
+		d.log.Error("no engines are kept ready", "mode", mode.String(), "reason", why)
+		return nil
+	}
+	return d.pool.Line(a.words)
 }
 
 var errNoCA = errors.New("no certificate in the file of authorities")

@@ -20,7 +20,7 @@ func (s *shard) watch() {
 func (s *shard) weigh(engines []*enginepool.Engine) {
 	bytes := make([]int64, len(engines))
 	for i, pooled := range engines {
-		if e, ok := pooled.Owner.(*engine); ok && e.pid.Load() != 0 {
+		if e, ok := pooled.Owner.(*engine); ok && e.pid.Load() != 0 && !e.reaped.Load() {
 			bytes[i], _ = proc.RSS(int(e.pid.Load())) // 0 when it has ended
 		}
 	}
