@@ -23,6 +23,8 @@ type call struct {
 	wrong   bool // it has failed
 	logsIn  bool // it is a login
 	probe   bool // it only wants to know that there is an engine
+
+	unwanted bool // its client has gone: it is to be broken when it is the engine's turn
 }
 
 // caller is who gets the outcome of a call. All its methods run on the call's loop; none may end the engine's connection at once.

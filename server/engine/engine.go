@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -104,8 +105,10 @@ func (e *engine) event(in []byte) (int, error) {
 	}
 	switch ev.Status {
 	case revcap.Completed, revcap.Data, revcap.Info:
-		e.left, e.body = size-len(rest), ev.Status
-		return n + len(rest), e.handle(&ev, size-head)
+		if len(e.calls) > 0 && e.calls[0].rid == ev.RID { // the outcome of a login comes in one piece
+			e.left, e.body = size-len(rest), ev.Status
+			return n + len(rest), e.handle(&ev, size-head)
+		}
 	}
 	if size > maxEventBody {
 		return 0, fmt.Errorf("an event %s of %d bytes, at most %d: %w", ev.Status, size, maxEventBody, codec.ErrTooLarge)
@@ -189,17 +192,30 @@ func (e *engine) finish(c *call, ok bool) {
 	e.calls = e.calls[:len(e.calls)-1]
 	c.engine = nil
 	e.client.Store(nil)
+	e.letGo() // what its client has not taken is not the engine's business any more
 	s := e.shard
-	if len(e.calls) > 0 {
-		e.calls[0].began = s.now()
-	}
 	if c == &e.own {
 		c.owner.over(c)
 		return
 	}
 	s.stats.ran(c, s.now())
 	s.pool.Release(e.pooled, ok, s.now())
+	e.nextCall()
 	c.owner.over(c)
+}
+
+// nextCall notes that the engine works on the call behind the one that is over. One that nobody waits for is broken now: it could not be
+// before, when it was not the engine's turn.
+func (e *engine) nextCall() {
+	if len(e.calls) == 0 {
+		return
+	}
+	s, c := e.shard, e.calls[0]
+	c.began = s.now()
+	if c.unwanted {
+		e.interrupt(c, revcap.Break)
+		s.pool.Abandon(e.pooled, s.now())
+	}
 }
 
 // run sends a call to the engine.
@@ -208,7 +224,13 @@ func (e *engine) run(c *call) {
 	e.rid++
 	c.rid, c.engine, c.begun, c.began = e.rid, e, false, s.now()
 	e.calls = append(e.calls, c)
-	if e.conn == nil { // its end is on its way to us
+	if e.conn == nil || e.ending { // whoever gave it the call does not know yet
+		s.after(func() {
+			if i := slices.Index(e.calls, c); i >= 0 && c.engine == e {
+				e.calls = slices.Delete(e.calls, i, i+1)
+				s.lost(e, c, true)
+			}
+		})
 		return
 	}
 	c.owner.started(c)
@@ -288,8 +310,8 @@ func (e *engine) broken(why enginepool.Why, text string) {
 	calls := e.calls
 	e.calls = nil
 	s.pool.Broken(e.pooled, why, text, s.now())
-	for _, c := range calls {
-		s.lost(e, c)
+	for i, c := range calls {
+		s.lost(e, c, i == 0)
 	}
 	if e.pooled.Class == enginepool.External {
 		s.pool.Exited(e.pooled, text, s.now())

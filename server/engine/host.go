@@ -156,9 +156,11 @@ func (e *engine) fail(c *call, text string) {
 
 // detach takes a call from its engine, which goes on with a ghost of it.
 func (e *engine) detach(c *call) {
+	finish := e.door.settings.Load().cfg.Client.OnDisconnect == "finish"
 	for i := range e.calls {
 		if e.calls[i] == c {
 			ghost := &call{code: c.code, rid: c.rid, kind: c.kind, procedure: c.procedure, began: c.began, begun: true, owner: nobody{}, engine: e}
+			ghost.unwanted = i > 0 && !finish
 			ghost.waiter.Line, ghost.waiter.Mode = c.waiter.Line, c.waiter.Mode
 			e.calls[i] = ghost
 		}

@@ -35,15 +35,16 @@ func newShard(d *Door, l *loop.Loop) *shard {
 // now is the time as the pool counts it: nanoseconds since a second before the door was made. It is read once in a callback.
 func (s *shard) now() int64 { return int64(s.loop.Now().Sub(s.door.epoch)) }
 
-// lost ends a call whose engine has ended, or gives it to another one when it had not begun.
-func (s *shard) lost(e *engine, c *call) {
+// lost ends a call whose engine has ended, or gives it to another one when it had not begun. The first one on the engine may be what ended
+// it: it gets one more engine and no third. Those behind it have done nothing.
+func (s *shard) lost(e *engine, c *call, first bool) {
 	c.engine = nil
 	if c == &e.own || c.owner == nil {
 		return
 	}
 	again := s.door.settings.Load().cfg.Pool.RetryUnstarted && !c.begun && !c.retried && e.pooled.Pools() && e.pooled.Why() != enginepool.WhyForced
 	if again && c.owner != (nobody{}) {
-		c.retried = true
+		c.retried = first
 		s.stats.retries.Add(1)
 		s.pool.Requeue(&c.waiter, s.now())
 		return
