@@ -54,6 +54,7 @@ func startEngines(t testing.TB, change func(*config.Config)) *engineUnderTest {
 	cfg.Engine.Process.StopTimeout = 2 * time.Second
 	cfg.Engine.Process.BreakTimeout = 2 * time.Second
 	cfg.Engine.Process.KillTimeout = time.Second
+	cfg.Engine.Process.Env = []string{"GORACE=atexit_sleep_ms=0"} // else an engine with the race detector takes a second to end
 	cfg.Engine.Types = []config.EngineType{{Name: "default", Command: engineCommand("lab")}}
 	if change != nil {
 		change(cfg)
@@ -75,7 +76,7 @@ func startEngines(t testing.TB, change func(*config.Config)) *engineUnderTest {
 		if s.log.has("panic") || s.log.has("BUG") {
 			t.Error("the log has a panic or a BUG")
 		}
-		if t.Failed() {
+		if t.Failed() || testing.Verbose() {
 			t.Logf("log:\n%s", tail(s.log.text()))
 		}
 	})
