@@ -10,6 +10,9 @@ type Line struct {
 	private bool // of one bound engine or phantom: in no table, without slots
 	bays    []bay
 
+	// Any goroutine; rarely written.
+	paused atomic.Bool // see Pool.Pause
+
 	// Any goroutine.
 	_         [64]byte     // what is above is read all the time
 	refs      atomic.Int64 // sessions that hold the line and engines of it; dead when it has left the table
@@ -113,15 +116,18 @@ func (l *Line) idles() bool {
 	return false
 }
 
-// starves tells whether somebody waits for the line, which has no engine that we have started.
-func (l *Line) starves() bool {
+// awaited tells whether somebody waits for an engine of the line.
+func (l *Line) awaited() bool {
 	for i := range l.bays {
 		if l.bays[i].head.Load() != 0 {
-			return l.engines.Load() == 0
+			return true
 		}
 	}
 	return false
 }
+
+// starves tells whether somebody waits for the line, which has no engine that we have started.
+func (l *Line) starves() bool { return l.engines.Load() == 0 && l.awaited() }
 
 // spare returns the least busy engine that takes one more request ahead, or nil.
 func (b *bay) spare() *Engine {

@@ -30,6 +30,7 @@ type Pool struct {
 	starved    atomic.Pointer[Line]
 	replacing  atomic.Pointer[Engine] // stale engines go one at a time
 	generation atomic.Int64
+	pauses     atomic.Pointer[func(*Login) bool]
 	aheads     atomic.Bool // some engine takes requests ahead
 	stopping   atomic.Bool
 	Stats      Stats
@@ -90,6 +91,7 @@ func (p *Pool) Line(login Login) *Line {
 		next := maps.Clone(*lines)
 		next[sig] = l
 		if p.lines.CompareAndSwap(lines, &next) {
+			p.pauseLine(l)
 			return l
 		}
 	}

@@ -11,6 +11,9 @@ const waitTick = int64(20 * time.Millisecond)
 // seek finds engines for those who wait in b: idle here, idle on another shard, dialled in, with room for one more request, or new. When
 // all slots are taken, an idle engine of another line has to go.
 func (s *Shard) seek(b *bay, now int64) {
+	if b.line.paused.Load() {
+		return
+	}
 	for b.waiting.len > 0 && b.idle.newest != nil {
 		e := b.idle.newest
 		s.removeIdle(b, e)
@@ -67,7 +70,7 @@ func (s *Shard) aheadOf(b *bay, now int64) {
 // start starts an engine for b; false: not now.
 func (s *Shard) start(b *bay, now int64) bool {
 	p, limits := s.pool, s.pool.Limits()
-	if b.line.private || now < b.line.notBefore.Load() || p.stopping.Load() || b.line.Login.Type == "" {
+	if b.line.private || b.line.paused.Load() || now < b.line.notBefore.Load() || p.stopping.Load() || b.line.Login.Type == "" {
 		return false
 	}
 	if starving := p.starving(now); starving != nil && starving != b.line { // the next slot is not for us
@@ -111,7 +114,7 @@ func (p *Pool) lacksSlot(l *Line, now int64) bool {
 // starving returns the line for which the next slot is kept, or nil.
 func (p *Pool) starving(now int64) *Line {
 	l := p.starved.Load()
-	if l != nil && (!l.starves() || now < l.notBefore.Load()) {
+	if l != nil && (!l.starves() || l.paused.Load() || now < l.notBefore.Load()) {
 		p.starved.CompareAndSwap(l, nil)
 		return nil
 	}
@@ -269,7 +272,7 @@ func (s *Shard) answer(m Message) {
 
 // refuseHasty ends the wait of those who do not want to, beyond what is on its way.
 func (s *Shard) refuseHasty(b *bay, now int64) {
-	for w := b.waiting.back; w != nil && s.coming(b, now) < b.waiting.len; {
+	for w := b.waiting.back; w != nil && w.queued && s.coming(b, now) < b.waiting.len; {
 		before := w.prev
 		if w.Reject {
 			s.refuse(b, w, Refusal{Reason: NoEngine})

@@ -52,7 +52,7 @@ func (s *Shard) Acquire(w *Waiter, now int64) {
 	if s.pool.Limits().Policy == Priority {
 		w.rank += int64(w.Class) * classWorth
 	}
-	if b.waiting.len == 0 {
+	if b.waiting.len == 0 && !b.line.paused.Load() {
 		if e := b.idle.newest; e != nil {
 			s.removeIdle(b, e)
 			s.run(e, w, now)
@@ -249,7 +249,12 @@ func (s *Shard) settle(e *Engine, now int64) {
 		return
 	}
 	s.feed(e, b, now)
-	if e.running == 0 {
+	switch {
+	case e.running > 0:
+	case s.pool.stopping.Load() && !b.line.awaited():
+		e.why = WhyShutdown // Stop of all engines may have missed it on its way
+		s.shutdown(e, now)
+	default:
 		s.rest(e, b, now)
 	}
 }
@@ -281,7 +286,7 @@ func (p *Pool) surplus() bool {
 
 // feed gives e what waits here: one request, or as many as it takes ahead when no other engine is idle.
 func (s *Shard) feed(e *Engine, b *bay, now int64) {
-	for e.running < e.ahead {
+	for e.running < e.ahead && !b.line.paused.Load() {
 		w := b.waiting.next(s.pool.Limits().Policy, now)
 		if w == nil {
 			return
@@ -305,6 +310,9 @@ func (s *Shard) rest(e *Engine, b *bay, now int64) {
 // elsewhere returns the shard with the oldest request, but for b's, that no engine is on its way to, and its rank; -1: there is none.
 func (s *Shard) elsewhere(b *bay) (to int, oldest int64) {
 	to, oldest = -1, math.MaxInt64
+	if b.line.paused.Load() {
+		return to, oldest
+	}
 	for i := range b.line.bays {
 		other := &b.line.bays[i]
 		if rank := other.head.Load(); rank != 0 && rank < oldest && i != s.index && !other.claimed.Load() {

@@ -233,7 +233,7 @@ func (s *Shard) tickBay(b *bay, now int64) {
 // timeOut ends the waits that have lasted longer than their mode allows.
 func (s *Shard) timeOut(b *bay, now int64) {
 	limits := s.pool.Limits()
-	for w := b.waiting.front; w != nil; {
+	for w := b.waiting.front; w != nil && w.queued; { // Refuse may have served the next one
 		after := w.next
 		if d := limits.mode(w.Mode).QueueTimeout; d > 0 && now-w.since >= int64(d) {
 			s.refuse(b, w, Refusal{Reason: TimedOut})
@@ -246,7 +246,7 @@ func (s *Shard) timeOut(b *bay, now int64) {
 func (s *Shard) stalled(b *bay, now int64) {
 	w := b.waiting.front
 	switch {
-	case w != b.suspect || !b.line.idles():
+	case w != b.suspect || !b.line.idles() || b.line.paused.Load():
 		b.suspect, b.stalled = w, now
 	case now-b.stalled >= int64(time.Second):
 		b.stalled = now
