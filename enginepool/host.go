@@ -1,7 +1,7 @@
 package enginepool
 
 // Host does what a shard decides. All its methods are called on the shard's loop, and may be called from within any method of the
-// Shard; none may call back into the Shard before it returns.
+// Shard. Refuse and Overran may call Acquire, for a client's next request; nothing else calls back into the Shard before it returns.
 type Host interface {
 	// Spawn starts the engine's process. Shard.Hello or Shard.Broken follows, and in any case Shard.Exited.
 	Spawn(e *Engine)

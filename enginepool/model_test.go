@@ -59,6 +59,15 @@ func newModel(t *testing.T, seed uint64) *model {
 	m.quiet = true
 	m.world.habits = m.habits
 	m.again = func(*fakeWaiter) bool { return r.IntN(2) == 0 }
+	m.refused = func(w *fakeWaiter) {
+		if m.wild && r.IntN(3) == 0 {
+			next := &fakeWaiter{name: w.name + "'", shard: w.shard, state: "waiting"}
+			next.Line, next.Mode, next.Class, next.Reject = w.Line, w.Mode, w.Class, w.Reject
+			m.asking = append(m.asking, next)
+			m.waiters[&next.Waiter] = next
+			m.pool.shards[w.shard].Acquire(&next.Waiter, m.now)
+		}
+	}
 	for i := range 1 + r.IntN(4) {
 		kind := "default"
 		if r.IntN(8) == 0 {

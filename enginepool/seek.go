@@ -281,9 +281,9 @@ func (s *Shard) refuseHasty(b *bay, now int64) {
 	}
 }
 
-// refuseAll ends the wait of everybody in b.
+// refuseAll ends the wait of everybody in b. Those who come meanwhile are not meant.
 func (s *Shard) refuseAll(b *bay, r Refusal) {
-	for w := b.waiting.front; w != nil; w = b.waiting.front {
-		s.refuse(b, w, r)
+	for n := b.waiting.len; n > 0 && b.waiting.front != nil; n-- {
+		s.refuse(b, b.waiting.front, r)
 	}
 }

@@ -27,6 +27,7 @@ type world struct {
 	log     strings.Builder
 	quiet   bool
 	steps   int
+	refused func(*fakeWaiter)      // and what the client does then, at once
 	again   func(*fakeWaiter) bool // put a request back whose engine has ended?
 }
 
@@ -343,6 +344,9 @@ func (h *fakeHost) Refuse(x *Waiter, r Refusal) {
 	}
 	q.state = "refused"
 	h.w.say("refuse %s: %s", q.name, strings.TrimSpace(r.Reason.String()+" "+r.Text))
+	if h.w.refused != nil {
+		h.w.refused(q)
+	}
 }
 
 func (h *fakeHost) Ready(e *Engine)               { h.w.say("ready %s", e.Name) }
