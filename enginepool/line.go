@@ -20,7 +20,7 @@ type Line struct {
 	starting  atomic.Int32 // engines that have not
 	engines   atomic.Int32 // engines that hold a slot
 	waiting   atomic.Int32 // requests
-	failures  atomic.Int32 // engines that failed before they had served anybody, in a row
+	failures  atomic.Int32 // engines that ended before they had a request, in a row
 	keep      atomic.Bool  // MinEngines of it live always
 	notBefore atomic.Int64 // no start before that time
 	keepFrom  atomic.Int64 // nor one for nobody before that: the login was refused

@@ -160,6 +160,9 @@ func (s *Shard) run(e *Engine, w *Waiter, now int64) {
 		e.setPhase(Active, now)
 		s.limitRun(e, w.Mode, now)
 	}
+	if e.served == 0 { // it has come up: should this request end it, that is not the next one's fault
+		e.line.failures.Store(0)
+	}
 	s.host.Run(e, w)
 }
 
@@ -188,7 +191,8 @@ func (s *Shard) Release(e *Engine, ok bool, now int64) {
 	}
 	e.running--
 	if ok {
-		s.served(e)
+		e.served++
+		e.view.requests.Store(int64(e.served))
 	}
 	switch {
 	case e.phase == Breaking && e.running == 0:
@@ -209,15 +213,6 @@ func (s *Shard) limitNext(e *Engine, now int64) {
 	e.deadline, e.rest = 0, 0
 	if e.running > 0 {
 		s.limitRun(e, e.line.Login.Mode, now)
-	}
-}
-
-// served counts a request that e has ended well.
-func (s *Shard) served(e *Engine) {
-	e.served++
-	e.view.requests.Store(int64(e.served))
-	if e.served == 1 {
-		e.line.failures.Store(0)
 	}
 }
 
