@@ -131,7 +131,6 @@ func (a *answer) over(*call) {
 		a.collected = nil
 	}
 	a.collected, a.text, a.tooLarge, a.whole = a.collected[:0], a.text[:0], false, false
-	c.shard.stats.framesOut.Add(1)
 	c.exit()
 	state := stateReady
 	if c.login.line == nil && c.bound == nil {

@@ -23,6 +23,7 @@ type call struct {
 	wrong   bool // it has failed
 	logsIn  bool // it is a login
 	probe   bool // it only wants to know that there is an engine
+	counted bool // in the statistics
 
 	unwanted bool // its client has gone: it is to be broken when it is the engine's turn
 }

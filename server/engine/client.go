@@ -91,6 +91,7 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 			c.conn.Pause()
 			return done, nil
 		}
+		c.shard.stats.wire.received(n)
 		if c.state != stateBusy && len(payload) > 0 {
 			c.handle(payload)
 		}
@@ -192,7 +193,6 @@ func (c *client) next(state clientState) {
 
 // handle takes one command. The client is not owed a reply.
 func (c *client) handle(payload []byte) {
-	c.shard.stats.framesIn.Add(1)
 	code, fields, err := oes.ParseCommand(payload)
 	switch {
 	case err != nil:
@@ -266,8 +266,7 @@ func (c *client) start(k *call) {
 func (c *client) enter() {
 	if !c.inCall {
 		c.inCall = true
-		c.shard.stats.requests.Add(1)
-		c.shard.stats.inFlight.Add(1)
+		c.shard.stats.entered()
 	}
 }
 
@@ -295,14 +294,12 @@ func appendArgs(dst []byte, mode oes.Mode, code int, fields []byte) []byte {
 func (c *client) reply(code int, fields ...string) {
 	start := c.conn.Buffer()
 	c.conn.SetBuffer(c.framed(oes.AppendReply(start, c.prefixed, code, fields...), len(start)))
-	c.shard.stats.framesOut.Add(1)
 }
 
 // bare sends the reply to a control command, which has no prefix.
 func (c *client) bare(code int, text string) {
 	start := c.conn.Buffer()
 	c.conn.SetBuffer(c.framed(oes.AppendReply(start, false, code, text), len(start)))
-	c.shard.stats.framesOut.Add(1)
 }
 
 // fail sends an error.
@@ -315,8 +312,9 @@ func (c *client) refuse(text, reason string) {
 	c.fail(text)
 }
 
-// framed mends the length of the frame that begins at start, where the client wants it in another way.
+// framed counts the frame that begins at start, and mends its length where the client wants it in another way.
 func (c *client) framed(b []byte, start int) []byte {
+	c.shard.stats.wire.sent(b[start:], c.chars)
 	cfg := &c.door.settings.Load().cfg.Client
 	if c.chars {
 		frame.PutHeader(b[start:], min(utf8.RuneCount(b[start+frame.HeaderLen:]), frame.MaxSize))
@@ -331,7 +329,7 @@ func (c *client) framed(b []byte, start int) []byte {
 
 // protocolError ends a connection whose frames cannot be told apart any more.
 func (c *client) protocolError(err error) {
-	c.shard.stats.clientErrors.Add(1)
+	c.shard.stats.wire.clientErrors.Add(1)
 	c.shard.warn("a client broke the protocol", "client", c.info.remote, "user", c.info.user, "error", err.Error())
 	why := "bad length"
 	if errors.Is(err, codec.ErrTooLarge) {

@@ -190,7 +190,6 @@ func (d *dialogue) send(code int, b []byte) {
 	c := d.client
 	start := c.conn.Buffer()
 	c.conn.SetBuffer(c.framed(oes.AppendReplyBytes(start, c.prefixed, code, b), len(start)))
-	c.shard.stats.framesOut.Add(1)
 	d.polls = 0
 	d.timer.Stop()
 	if d.push && code != oes.Ask {
@@ -246,7 +245,6 @@ func (d *dialogue) end() {
 		b = oes.AppendReplyBytes(start, c.prefixed, oes.Done, rest)
 	}
 	c.conn.SetBuffer(c.framed(b, len(start)))
-	c.shard.stats.framesOut.Add(1)
 	state := stateReady
 	if c.bound == nil && c.login.line == nil {
 		state = stateOpen // its engine has ended

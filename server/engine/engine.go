@@ -38,6 +38,8 @@ type engine struct {
 	hail    greeting
 	bound   tenant         // whose it is, when it is bound or a phantom
 	doomed  syscall.Signal // what its process gets as soon as it has started; 0: nothing
+	said    []byte         // its last information about the request that runs, when slow ones are logged
+	up      bool           // it has been ready for work
 
 	// Any goroutine.
 	moving atomic.Bool            // is on its way to another loop
@@ -156,6 +158,7 @@ func (e *engine) handle(ev *revcap.Event, size int) error {
 	case revcap.Data:
 		c.owner.output(c, ev.Body)
 	case revcap.Info:
+		e.note(ev.Body)
 		c.owner.info(c, ev.Body)
 	case revcap.InfoRequest:
 		e.question(c, ev.Body)
@@ -178,6 +181,7 @@ func (e *engine) begin(c *call) {
 		return
 	}
 	c.begun = true
+	e.shard.stats.spoke(c, e.shard.now())
 	if cap(c.args) > keepArgs {
 		c.args = nil
 	}
@@ -191,14 +195,14 @@ func (e *engine) finish(c *call, ok bool) {
 	e.calls[len(e.calls)-1] = nil
 	e.calls = e.calls[:len(e.calls)-1]
 	c.engine = nil
+	s := e.shard
+	s.stats.ended(e, c, s.now())
 	e.client.Store(nil)
 	e.letGo() // what its client has not taken is not the engine's business any more
-	s := e.shard
 	if c == &e.own {
 		c.owner.over(c)
 		return
 	}
-	s.stats.ran(c, s.now())
 	s.pool.Release(e.pooled, ok, s.now())
 	e.nextCall()
 	c.owner.over(c)
@@ -222,7 +226,7 @@ func (e *engine) nextCall() {
 func (e *engine) run(c *call) {
 	s := e.shard
 	e.rid++
-	c.rid, c.engine, c.begun, c.began = e.rid, e, false, s.now()
+	c.rid, c.engine, c.begun, c.counted, c.began = e.rid, e, false, false, s.now()
 	e.calls = append(e.calls, c)
 	if e.conn == nil || e.ending { // whoever gave it the call does not know yet
 		s.after(func() {
@@ -265,8 +269,11 @@ func (e *engine) interrupt(c *call, code int) {
 	e.order(code, c.rid)
 	if sig := e.shard.door.settings.Load().breakSignal; code == revcap.Break && sig != 0 && e.process != nil && e.calls[0] == c {
 		e.process.Signal(sig)
+		e.shard.stats.engines.signals.Add(1)
 	}
-	e.shard.stats.breaks.Add(1)
+	if code == revcap.Break {
+		e.shard.stats.engines.breaks.Add(1)
+	}
 }
 
 // hold stops reading the engine until c has taken its output.
@@ -289,7 +296,7 @@ func (e *engine) letGo() {
 
 // garbage ends an engine that does not keep to the protocol.
 func (e *engine) garbage(in []byte, err error) {
-	e.shard.stats.protocolErrors.Add(1)
+	e.shard.stats.wire.engineErrors.Add(1)
 	e.shard.log.Warn("an engine broke the protocol: something else may have written to its channel",
 		"engine", e.name(), "error", err.Error(), "bytes", fmt.Sprintf("%q", in[:min(64, len(in))]))
 	e.broken(enginepool.WhyProtocol, err.Error())
@@ -315,6 +322,7 @@ func (e *engine) broken(why enginepool.Why, text string) {
 	}
 	if e.pooled.Class == enginepool.External {
 		s.pool.Exited(e.pooled, text, s.now())
+		s.stats.left(e)
 	}
 }
 

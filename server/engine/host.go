@@ -51,6 +51,7 @@ func (e *engine) loginEvent(ev *revcap.Event) error {
 	case revcap.Completed:
 		e.login = 0
 		s.pool.LoggedIn(e.pooled, s.now())
+		e.cameUp()
 	case revcap.ProcError:
 		e.login = 0
 		s.log.Warn("an engine refused a login", "engine", e.name(), "application", e.pooled.Line().Login.Application,
@@ -86,7 +87,10 @@ func (p *ownProc) failed(c *call, text string) {
 	p.e.shard.log.Warn("a procedure failed", "engine", p.e.name(), "kind", c.kind, "procedure", c.procedure, "reason", text)
 }
 
-func (p *ownProc) over(*call) { p.e.shard.pool.ProcDone(p.e.pooled, p.ok, p.e.shard.now()) }
+func (p *ownProc) over(*call) {
+	p.e.shard.pool.ProcDone(p.e.pooled, p.ok, p.e.shard.now())
+	p.e.cameUp()
+}
 
 // Run gives an engine the request of a waiter.
 func (h host) Run(pooled *enginepool.Engine, w *enginepool.Waiter) {
@@ -148,8 +152,8 @@ func (h host) Overran(pooled *enginepool.Engine) {
 
 // fail ends a call for its client. The engine goes on with a ghost of it, whose outcome nobody gets.
 func (e *engine) fail(c *call, text string) {
+	e.shard.stats.result(e, c, resultKilled, e.shard.now())
 	e.detach(c)
-	e.shard.stats.result(c, resultKilled)
 	c.owner.failed(c, text)
 	c.owner.over(c)
 }
@@ -159,7 +163,7 @@ func (e *engine) detach(c *call) {
 	finish := e.door.settings.Load().cfg.Client.OnDisconnect == "finish"
 	for i := range e.calls {
 		if e.calls[i] == c {
-			ghost := &call{code: c.code, rid: c.rid, kind: c.kind, procedure: c.procedure, began: c.began, begun: true, owner: nobody{}, engine: e}
+			ghost := &call{code: c.code, rid: c.rid, kind: c.kind, procedure: c.procedure, began: c.began, begun: true, counted: c.counted, owner: nobody{}, engine: e}
 			ghost.unwanted = i > 0 && !finish
 			ghost.waiter.Line, ghost.waiter.Mode = c.waiter.Line, c.waiter.Mode
 			e.calls[i] = ghost
@@ -189,7 +193,7 @@ func (h host) Terminate(pooled *enginepool.Engine) { h.end(pooled, syscall.SIGTE
 
 // Kill ends an engine's processes at once.
 func (h host) Kill(pooled *enginepool.Engine) {
-	h.stats.kills.Add(1)
+	h.stats.killed(pooled.Why())
 	h.end(pooled, syscall.SIGKILL)
 }
 

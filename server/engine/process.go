@@ -123,6 +123,7 @@ const exitTime = time.Second // from the end of a process until its socket is cl
 func (s *shard) gone(e *engine) {
 	e.process = nil
 	s.pool.Exited(e.pooled, *e.exit.Load(), s.now())
+	s.stats.left(e)
 	if t := e.bound; t != nil {
 		s.after(func() { t.engineGone(e) })
 	}

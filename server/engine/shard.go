@@ -40,6 +40,7 @@ func (s *shard) now() int64 { return int64(s.loop.Now().Sub(s.door.epoch)) }
 func (s *shard) lost(e *engine, c *call, first bool) {
 	c.engine = nil
 	if c == &e.own || c.owner == nil {
+		s.stats.result(e, c, resultLost, s.now())
 		return
 	}
 	again := s.door.settings.Load().cfg.Pool.RetryUnstarted && !c.begun && !c.retried && e.pooled.Pools() && e.pooled.Why() != enginepool.WhyForced
@@ -53,7 +54,7 @@ func (s *shard) lost(e *engine, c *call, first bool) {
 	if e.pooled.Why() == enginepool.WhyForced || e.pooled.Why() == enginepool.WhyAdmin {
 		text = "Engine was shut down"
 	}
-	s.stats.result(c, resultLost)
+	s.stats.result(e, c, resultLost, s.now())
 	c.owner.failed(c, text)
 	c.owner.over(c)
 }
