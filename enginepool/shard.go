@@ -219,12 +219,7 @@ func (s *Shard) limitNext(e *Engine, now int64) {
 // settle finds something to do for a pooled engine that has done something: requests of its own shard, of another one, or none.
 func (s *Shard) settle(e *Engine, now int64) {
 	b := &e.line.bays[s.index]
-	switch {
-	case e.maxServed > 0 && e.served >= e.maxServed:
-		s.wear(e, WhyRequests, now)
-	case e.Class == Pooled && e.generation != s.pool.generation.Load():
-		s.replace(e, now)
-	}
+	s.maybeRenew(e, now)
 	if e.why == WhyNone {
 		e.why = s.outlived(e, now)
 	}
@@ -251,6 +246,16 @@ func (s *Shard) settle(e *Engine, now int64) {
 		s.shutdown(e, now)
 	default:
 		s.rest(e, b, now)
+	}
+}
+
+// maybeRenew has e replaced when it has served enough or is stale.
+func (s *Shard) maybeRenew(e *Engine, now int64) {
+	switch {
+	case e.maxServed > 0 && e.served >= e.maxServed:
+		s.wear(e, WhyRequests, now)
+	case e.Class == Pooled && e.generation != s.pool.generation.Load():
+		s.replace(e, now)
 	}
 }
 
