@@ -167,6 +167,7 @@ type View struct {
 	Phase                   Phase
 	Started, Active         int64 // since when it lives, and does what it does
 	Requests, ResidentBytes int64
+	Line                    *Line // nil: none, yet or any more
 	Login                   Login // without the password
 }
 
@@ -177,7 +178,7 @@ func (e *Engine) View() View {
 		Requests: e.view.requests.Load(), ResidentBytes: e.view.rss.Load(),
 	}
 	if l := e.view.line.Load(); l != nil {
-		v.Login = l.Login
+		v.Line, v.Login = l, l.Login
 		v.Login.Password = ""
 	}
 	return v

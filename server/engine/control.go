@@ -78,7 +78,7 @@ func (t *control) sendList(chars bool) {
 		start := c.conn.Buffer()
 		c.conn.SetBuffer(c.framed(oes.AppendReplyBytes(start, c.login.mode == oes.Char, oes.Done, appendArray(nil, rows)), len(start)))
 	} else {
-		c.bare(oes.Done, htmlTable(rows))
+		c.bare(oes.Done, htmlTable(c.door.withQueues(rows)))
 	}
 	if c.state == stateBusy {
 		c.next(t.was)

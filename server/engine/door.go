@@ -42,6 +42,7 @@ type Door struct {
 	live      sync.Map         // *engine -> *proc.Process, until it is reaped
 	parkedOn  sync.Map         // name of a parked engine -> index of its shard
 	printers  atomic.Pointer[[]byte]
+	labels    labels
 	clients   atomic.Int64
 	zombies   atomic.Int64
 	first     atomic.Bool // a client has come

@@ -35,6 +35,7 @@ func waitingFor(code int) sub {
 type Row struct {
 	Mine          bool      `json:"-"`
 	Engine        string    `json:"engine"`
+	Class         string    `json:"class"`
 	Category      string    `json:"category"`
 	State         string    `json:"state"`
 	Application   string    `json:"application"`
@@ -49,7 +50,7 @@ type Row struct {
 	ResidentBytes int64     `json:"resident_bytes"`
 	Mode          int       `json:"mode"`
 	Location      string    `json:"location"`
-	Waiting       int64     `json:"waiting"` // requests of its signature that wait
+	Waiting       int       `json:"waiting"` // requests of its signature that wait
 }
 
 // Rows are all engines, in the order of their names. Any goroutine may call it.
@@ -61,7 +62,7 @@ func (d *Door) rows(mine uint64) []Row {
 	for _, pooled := range d.pool.Engines() {
 		v := pooled.View()
 		row := Row{
-			Engine: pooled.Name, Application: v.Login.Application, User: v.Login.User, Procedure: v.Login.Procedure, Started: d.at(v.Started),
+			Engine: pooled.Name, Class: pooled.Class.String(), Application: v.Login.Application, User: v.Login.User, Procedure: v.Login.Procedure, Started: d.at(v.Started),
 			Active: d.at(v.Active), Requests: v.Requests, ResidentBytes: v.ResidentBytes, Mode: v.Login.Mode, Location: v.Login.Location,
 		}
 		doing := subRunning
@@ -75,6 +76,9 @@ func (d *Door) rows(mine uint64) []Row {
 		row.State, row.Category = describe(pooled.Class, v.Phase, doing, row.Client != "")
 		if v.Phase == enginepool.Active {
 			row.Busy = time.Since(row.Active).Seconds()
+		}
+		if v.Line != nil {
+			row.Waiting = v.Line.Queued()
 		}
 		rows = append(rows, row)
 	}
@@ -119,7 +123,7 @@ func (r *Row) columns() []string {
 	return []string{
 		mine, r.Engine, r.Category, r.State, r.Application, r.User, r.Procedure, r.Client, stamp(r.Started), stamp(r.Active),
 		strconv.FormatInt(r.Requests, 10), strconv.Itoa(int(r.Busy)), strconv.FormatInt(r.PID, 10), strconv.FormatInt(r.ResidentBytes>>20, 10),
-		strconv.Itoa(r.Mode), r.Location, strconv.FormatInt(r.Waiting, 10),
+		strconv.Itoa(r.Mode), r.Location, strconv.Itoa(r.Waiting),
 	}
 }
 
@@ -148,6 +152,59 @@ func appendArray(dst []byte, rows []Row) []byte {
 		}
 	}
 	return dst
+}
+
+// QueueRow is a signature for which requests wait, or which is paused.
+type QueueRow struct {
+	Application string  `json:"application"`
+	User        string  `json:"user"`
+	Procedure   string  `json:"procedure"`
+	Location    string  `json:"location"`
+	Mode        int     `json:"mode"` // of the login that was first
+	Waiting     int     `json:"waiting"`
+	Oldest      float64 `json:"oldest_seconds"` // since when the request has waited that came first
+	Paused      bool    `json:"paused"`
+}
+
+// Queues are the signatures for which requests wait or that are paused, those with most requests first. Any goroutine may call it.
+func (d *Door) Queues() []QueueRow {
+	var rows []QueueRow
+	for _, l := range d.pool.Lines() {
+		row := QueueRow{
+			Application: l.Login.Application, User: l.Login.User, Procedure: l.Login.Procedure, Location: l.Login.Location, Mode: l.Login.Mode,
+			Waiting: l.Queued(), Paused: l.Paused(),
+		}
+		if row.Waiting == 0 && !row.Paused {
+			continue
+		}
+		if oldest := l.Oldest(); oldest != 0 {
+			row.Oldest = max(0, time.Since(d.at(oldest)).Seconds())
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b QueueRow) int {
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(a.Application, b.Application), cmp.Compare(a.User, b.User))
+	})
+	return rows
+}
+
+// asRow is a queue as a row of the table of engines.
+func (q *QueueRow) asRow() Row {
+	since := time.Now().Add(-time.Duration(q.Oldest * float64(time.Second)))
+	return Row{
+		Category: "Queue", State: "waiting", Application: q.Application, User: q.User, Procedure: q.Procedure, Started: since, Active: since,
+		Busy: q.Oldest, Mode: q.Mode, Location: q.Location, Waiting: q.Waiting,
+	}
+}
+
+// withQueues adds a row for each signature for which requests wait.
+func (d *Door) withQueues(rows []Row) []Row {
+	for _, q := range d.Queues() {
+		if q.Waiting > 0 {
+			rows = append(rows, q.asRow())
+		}
+	}
+	return rows
 }
 
 // htmlTable is rows as a table.

@@ -47,6 +47,9 @@ func (g *Group) Accept(ln net.Listener, o AcceptOptions) (*Acceptor, error) {
 // Addr is the listener's address.
 func (a *Acceptor) Addr() net.Addr { return a.ln.Addr() }
 
+// Open is the number of connections of the listener that are open. Any goroutine may call it.
+func (a *Acceptor) Open() int64 { return a.open.Load() }
+
 // Close closes the listener. Connections stay. When it returns, no more will be accepted.
 func (a *Acceptor) Close() {
 	g := a.group
