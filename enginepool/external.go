@@ -17,6 +17,7 @@ func (s *Shard) DialIn(name string, ahead int, apps []string, owner any, now int
 	s.setAhead(e, ahead)
 	e.setPhase(Ready, now)
 	s.receive(e)
+	p.register(e)
 	s.pushUnused(e)
 	s.seekAll(now)
 	s.tellWaiting()

@@ -170,7 +170,8 @@ func reserve(n *atomic.Int64, most int) bool {
 	}
 }
 
-// newEngine makes an engine that is starting; its slot, if it needs one, is reserved.
+// newEngine makes an engine that is starting; its slot, if it needs one, is reserved. It is registered when it has its owner: from then on
+// any goroutine may see it.
 func (p *Pool) newEngine(class Class, name string, now int64) *Engine {
 	n := p.numbers.Add(1)
 	if name == "" {
@@ -187,6 +188,5 @@ func (p *Pool) newEngine(class Class, name string, now int64) *Engine {
 	}
 	e.view.started.Store(now)
 	e.setPhase(Starting, now)
-	p.register(e)
 	return e
 }

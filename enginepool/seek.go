@@ -97,6 +97,7 @@ func (s *Shard) spawn(e *Engine, l *Line, now int64) {
 	s.expect(e)
 	s.limitPhase(e, s.pool.Limits().StartTimeout, now)
 	s.host.Spawn(e)
+	s.pool.register(e)
 }
 
 // lacksSlot tells whether a line could have another engine if one of another line went.
