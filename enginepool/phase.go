@@ -68,8 +68,9 @@ func (s *Shard) ready(e *Engine, now int64) {
 		return
 	}
 	e.setPhase(Active, now)
+	l := e.line // settle may give e away
 	s.settle(e, now)
-	s.succeed(e.line, now)
+	s.succeed(l, now)
 	s.seekAll(now)
 	s.tellWaiting() // one start less
 }

@@ -377,8 +377,9 @@ func (s *Shard) Arrive(e *Engine, now int64) {
 		s.seekAll(now)
 		return
 	}
-	s.settle(e, now)
-	s.seek(&e.line.bays[s.index], now)
+	b := &e.line.bays[s.index]
+	s.settle(e, now) // which may give e away
+	s.seek(b, now)
 }
 
 // receive makes e one of this shard's.
