@@ -92,6 +92,9 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 			return done, nil
 		}
 		c.shard.stats.wire.received(n)
+		if c.timer.Armed() && !c.login.idling {
+			c.timer.Stop() // the frame is complete
+		}
 		if c.state != stateBusy && len(payload) > 0 {
 			c.handle(payload)
 		}
@@ -134,8 +137,14 @@ func (c *client) outOfTurn(payload []byte) bool {
 	if err != nil || code != oes.Break && code != oes.Debug {
 		return false
 	}
-	if call := c.running(); call != nil && call.engine != nil {
-		call.engine.interrupt(call, code)
+	switch k := c.running(); {
+	case k == nil:
+	case k.engine != nil:
+		k.engine.interrupt(k, code)
+	case code == oes.Break && k.waiter.Queued() && !k.probe: // no engine needs to see it
+		c.shard.pool.Cancel(&k.waiter)
+		k.owner.failed(k, "Broken by the client")
+		k.owner.over(k)
 	}
 	return true
 }
@@ -163,6 +172,9 @@ func (c *client) running() *call {
 
 // next goes on when a reply has gone out: with what was held, then with what is unread.
 func (c *client) next(state clientState) {
+	if state == stateReady && c.bound == nil && c.login.line == nil {
+		state = stateOpen // its own engine has ended
+	}
 	c.state = state
 	for c.holding > 0 && c.state != stateBusy && c.state != stateLeaving {
 		payload, n, err := c.frame(c.held)
@@ -170,8 +182,8 @@ func (c *client) next(state clientState) {
 			break // it was judged when it came
 		}
 		c.holding--
+		c.held = c.held[n:] // before it is handled: what answers at once comes back here
 		c.handle(payload)
-		c.held = c.held[n:]
 	}
 	if c.holding == 0 {
 		c.held = nil
@@ -179,7 +191,7 @@ func (c *client) next(state clientState) {
 	if c.state == stateBusy || c.state == stateLeaving {
 		return
 	}
-	if c.door.draining.Load() && c.state != stateTurn && c.conn.Unread() == 0 {
+	if (c.conn.InputEnded() || c.door.draining.Load() && c.state != stateTurn) && c.conn.Unread() == 0 {
 		c.leave()
 		return
 	}
@@ -201,9 +213,9 @@ func (c *client) handle(payload []byte) {
 		(&control{client: c, was: c.state}).take(code, fields)
 	case code == oes.Login:
 		c.logIn(fields)
-	case c.state == stateOpen:
+	case c.state == stateOpen && code > 0:
 		c.refuse("Not logged in", "a command before login")
-	case c.state == stateTurn:
+	case c.state == stateTurn && code > 0:
 		c.talk.turn(code, fields)
 	default:
 		c.command(code, fields)
@@ -225,8 +237,8 @@ func (c *client) command(code int, fields []byte) {
 	case code == oes.Continue || code == oes.Break || code == oes.Debug:
 		c.reply(oes.Done)
 	case code == oes.Input:
-		c.fail("No input requested")
-	case jd3 && code < oes.Break:
+		c.refuse("No input requested", "input without a question")
+	case jd3 && code > oes.Call && code < oes.Break:
 		c.execute(code, fields)
 	default:
 		c.refuse(fmt.Sprintf("Unknown command %d", code), "unknown command")
@@ -243,8 +255,7 @@ func (c *client) execute(code int, fields []byte) {
 	k.code, k.kind, k.procedure, k.owner = code, "client", c.login.procedure, &c.answer
 	k.args = appendArgs(k.args[:0], c.login.mode, code, fields)
 	k.retried, k.begun, k.logsIn, k.wrong = false, false, false, false
-	c.state = stateBusy
-	c.timer.Stop()
+	c.owe()
 	c.start(k)
 }
 
@@ -350,9 +361,34 @@ func (c *client) leave() {
 	c.conn.Close()
 }
 
+// owe notes that the client is owed a reply. One that has ended its side may have gone altogether, which nothing tells: it is given a
+// while.
+func (c *client) owe() {
+	c.state = stateBusy
+	c.timer.Stop()
+	if c.conn.InputEnded() {
+		c.timer.Arm(halfTime)
+	}
+}
+
+const halfTime = 2 * time.Second // for the reply to a client that has ended its side
+
+// InputClosed keeps the connection of a client that is owed a reply. In a dialogue that may be taken up again it counts as gone.
+func (c *client) InputClosed(*loop.Conn) bool {
+	if c.state != stateBusy || c.talk != nil && c.door.settings.Load().cfg.Zombies.Keep {
+		return false
+	}
+	c.timer.Arm(halfTime)
+	return true
+}
+
 // waitForRest limits the time until a frame is complete.
 func (c *client) waitForRest(unread int) {
 	if c.state == stateLeaving || c.state == stateBusy {
+		return
+	}
+	if c.conn.InputEnded() {
+		c.leave()
 		return
 	}
 	if unread == 0 {
@@ -383,6 +419,12 @@ func (c *client) late() {
 	switch {
 	case c.state == stateLeaving:
 		c.conn.Close()
+	case c.state == stateBusy && c.conn.InputEnded():
+		if c.door.settings.Load().cfg.Client.OnDisconnect == "finish" && !c.call.waiter.Queued() {
+			c.timer.Arm(halfTime)
+			return
+		}
+		c.leave()
 	case c.login.idling:
 		c.shard.log.Info("an idle client is disconnected", "client", c.info.remote)
 		c.leave()
@@ -401,6 +443,10 @@ func (c *client) logOff() {
 
 // Drained tells that the client has taken its output.
 func (c *client) Drained(*loop.Conn) {
+	if c.answer.spool != nil {
+		c.answer.drained()
+		return
+	}
 	for _, k := range []*call{&c.call, c.talkCall()} {
 		if k != nil && k.engine != nil && k.engine.held == c {
 			k.engine.letGo()
@@ -418,6 +464,7 @@ func (c *client) talkCall() *call {
 // Closed ends what the client had going on.
 func (c *client) Closed(*loop.Conn, error) {
 	c.timer.Stop()
+	c.answer.clear()
 	c.exit()
 	c.shard.stats.clients.Add(-1)
 	c.door.clients.Add(-1)
@@ -429,6 +476,9 @@ func (c *client) Closed(*loop.Conn, error) {
 		}
 	} else if e := k.engine; e != nil {
 		c.abandon(e, k)
+		if l, ok := k.owner.(*logTo); ok {
+			l.line.Release(c.door.pool)
+		}
 	}
 	if c.talk != nil {
 		c.talk.clientGone()
