@@ -255,9 +255,7 @@ func (m *model) calm() {
 	limits.StealAfter = 50 * time.Millisecond
 	m.pool.SetLimits(&limits, false)
 	m.dial(m.pool.shards[0], "last", 1, nil)
-	for range 100 {
-		m.pass(100 * time.Millisecond)
-	}
+	m.run(m.now + int64(10*time.Second))
 	m.settleDown()
 
 	for _, w := range m.asking {
