@@ -197,7 +197,9 @@ func (e *engine) finish(c *call, ok bool) {
 	c.engine = nil
 	s := e.shard
 	s.stats.ended(e, c, s.now())
-	e.client.Store(nil)
+	if e.pooled.Class != enginepool.Bound { // whose client it stays
+		e.client.Store(nil)
+	}
 	e.letGo() // what its client has not taken is not the engine's business any more
 	if c == &e.own {
 		c.owner.over(c)
