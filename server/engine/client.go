@@ -420,7 +420,8 @@ func (c *client) late() {
 	case c.state == stateLeaving:
 		c.conn.Close()
 	case c.state == stateBusy && c.conn.InputEnded():
-		if c.door.settings.Load().cfg.Client.OnDisconnect == "finish" && !c.call.waiter.Queued() {
+		k := c.running()
+		if c.door.settings.Load().cfg.Client.OnDisconnect == "finish" && k != nil && !k.waiter.Queued() {
 			c.timer.Arm(halfTime)
 			return
 		}

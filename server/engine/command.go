@@ -62,7 +62,7 @@ func (e *engine) command(c *call, prompt []byte) bool {
 // phantomCommand starts a phantom for an engine, which is answered when the phantom has logged in.
 func (e *engine) phantomCommand(c *call, fields []byte) {
 	rid := c.rid
-	e.shard.startPhantom(append([]byte(nil), fields...), func(failure string) {
+	e.shard.startPhantom(append([]byte(nil), fields...), true, func(failure string) {
 		if len(e.calls) == 0 || e.calls[0].rid != rid {
 			return
 		}

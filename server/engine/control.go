@@ -111,7 +111,6 @@ func (t *control) withPassword(fields []byte, do func(rest []byte)) {
 			switch {
 			case c.state == stateLeaving:
 			case right:
-				c.state = t.was
 				do(kept)
 			default:
 				s.loop.NewTimer(func() {

@@ -60,8 +60,7 @@ func (c *client) converse(code int, fields []byte) {
 	k.code, k.kind, k.procedure, k.owner = code, "client", c.login.procedure, d
 	k.args = appendArgs(nil, c.login.mode, code, fields)
 	c.talk = d
-	c.state = stateBusy
-	c.timer.Stop()
+	c.owe()
 	c.start(k)
 }
 
@@ -69,6 +68,7 @@ func (d *dialogue) started(k *call) {
 	if d.client != nil {
 		k.engine.client.Store(d.client.info)
 	}
+	k.engine.sub.Store(int32(subRunning))
 	d.expect()
 }
 
@@ -93,6 +93,7 @@ func (d *dialogue) ask(_ *call, b []byte)    { d.add(oes.Ask, b) }
 
 func (d *dialogue) result(_ *call, text, body []byte, _ int) {
 	d.status = append(d.status[:0], text...)
+	d.showEnd()
 	if len(body) > 0 {
 		d.add(oes.Output, body)
 	}
@@ -100,7 +101,26 @@ func (d *dialogue) result(_ *call, text, body []byte, _ int) {
 
 func (d *dialogue) more(_ *call, b []byte) { d.add(oes.Output, b) }
 
-func (d *dialogue) failed(_ *call, text string) { d.isFailed, d.failText = true, text }
+func (d *dialogue) failed(_ *call, text string) {
+	d.isFailed, d.failText = true, text
+	d.showEnd()
+}
+
+// showEnd has tables show the engine as before, unless it is kept for a client that has gone: one of the pool goes back there.
+func (d *dialogue) showEnd() {
+	if e := d.call.engine; e != nil && (d.client != nil || e.pooled.Pools()) {
+		e.sub.Store(int32(subRunning))
+	}
+}
+
+// showTurn has tables show what the client has to do.
+func (d *dialogue) showTurn() {
+	next := subContinue
+	if d.asked {
+		next = subInput
+	}
+	d.call.engine.sub.Store(int32(next))
+}
 
 func (d *dialogue) over(*call) {
 	d.ended, d.asked = true, false
@@ -203,7 +223,7 @@ func (d *dialogue) send(code int, b []byte) {
 	}
 	d.owed = false
 	if e := d.call.engine; e != nil {
-		e.sub.Store(int32(waitingFor(code)))
+		d.showTurn()
 		d.shard.pool.Suspend(e.pooled, d.shard.now())
 	}
 	if t := d.shard.door.settings.Load().cfg.Client.Wait; t > 0 {
@@ -241,15 +261,13 @@ func (d *dialogue) end() {
 		b = oes.AppendReplyHead(start, c.prefixed, oes.Done, len(rest)+1+len(d.status)+1)
 		b = append(append(b, rest...), frame.Delimiter)
 		b = append(append(b, d.status...), frame.Delimiter)
+	case len(rest) == 0:
+		b = oes.AppendReply(start, c.prefixed, oes.Done) // seed, "Continue": the routine has terminated
 	default:
 		b = oes.AppendReplyBytes(start, c.prefixed, oes.Done, rest)
 	}
 	c.conn.SetBuffer(c.framed(b, len(start)))
-	state := stateReady
-	if c.bound == nil && c.login.line == nil {
-		state = stateOpen // its engine has ended
-	}
-	c.next(state)
+	c.next(stateReady)
 }
 
 func (d *dialogue) stopTimers() {
@@ -268,7 +286,7 @@ func (d *dialogue) turn(code int, fields []byte) {
 		}
 	case oes.Input:
 		if !d.asked || e == nil {
-			c.fail("No input requested")
+			c.refuse("No input requested", "input without a question")
 			return
 		}
 		text, _, _ := frame.Cut(fields)
@@ -291,7 +309,7 @@ func (d *dialogue) turn(code int, fields []byte) {
 	}
 	d.wait.Stop()
 	d.owed = true
-	c.state = stateBusy
+	c.owe()
 	if e != nil {
 		e.sub.Store(int32(subRunning))
 		d.shard.pool.Resume(e.pooled, d.shard.now())
@@ -320,6 +338,7 @@ func (d *dialogue) clientGone() {
 			c.bound = nil
 		}
 		d.client = nil
+		e.letGo() // what it says is kept, not sent
 		d.forgetOldest()
 		return
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"roundhouse/codec/oes"
 	"roundhouse/enginepool"
 )
 
@@ -22,14 +21,6 @@ const (
 	subInput
 	subZombie
 )
-
-// waitingFor is what the client has to do after a reply with that code.
-func waitingFor(code int) sub {
-	if code == oes.Ask {
-		return subInput
-	}
-	return subContinue
-}
 
 // Row is an engine as tables show it.
 type Row struct {

@@ -45,7 +45,7 @@ func (c *client) logIn(fields []byte) {
 	f := oes.ParseLogin(fields, frame.Delimiter)
 	a := &attempt{client: c, was: c.state, prefix: c.prefixed}
 	if c.state == stateTurn {
-		c.fail("Busy")
+		c.refuse("Busy", "a login while a call is open")
 		return
 	}
 	set := c.door.settings.Load()
@@ -60,12 +60,11 @@ func (c *client) logIn(fields []byte) {
 	c.prefixed = mode.Prefixed()
 	why := a.fill(set, mode, f)
 	a.login.push = push
-	c.state = stateBusy
-	c.timer.Stop()
+	c.owe()
 	switch {
 	case why != "":
 		a.denied(why, "bad login")
-	case (a.words.User == "*" || a.words.Password == "*") && !c.conn.Remote().Addr().Unmap().IsLoopback():
+	case shared(&a.words) && !c.trusted():
 		a.denied("Access Denied", "the user * from elsewhere")
 	case a.words.Location != "":
 		a.locate()
@@ -109,6 +108,21 @@ func (a *attempt) fill(set *settings, mode oes.Mode, f oes.LoginFields) string {
 
 const maxWord = 1024 // bytes of a field of a login
 
+// shared tells whether a login is that of everybody: without a user, or without a password.
+func shared(words *enginepool.Login) bool { return words.User == "*" || words.Password == "*" }
+
+// trusted tells whether the client is on this machine, or has shown a certificate.
+func (c *client) trusted() bool {
+	state, ok := c.conn.TLS()
+	return ok && len(state.VerifiedChains) > 0 || c.conn.Remote().Addr().Unmap().IsLoopback()
+}
+
+// fits tells whether the login is for the kind of engine, and the directory, that e is.
+func (a *attempt) fits(e *engine) bool {
+	l := &e.pooled.Line().Login
+	return l.Location == a.words.Location && l.Type == a.words.Type
+}
+
 // locate looks at the directory that a login names, in a goroutine: it touches the disk.
 func (a *attempt) locate() {
 	c := a.client
@@ -145,7 +159,7 @@ func (a *attempt) decide() {
 	case a.server == "?":
 		a.listParked()
 	case a.server != "" && a.resume():
-	case a.was == stateReady && c.bound != nil && !a.pooled:
+	case a.was == stateReady && c.bound != nil && !a.pooled && a.fits(c.bound):
 		a.logTo()
 	case a.pooled:
 		a.logInPooled()
@@ -197,23 +211,26 @@ func (l *loginWait) refused(_ *call, r enginepool.Refusal) {
 // accept makes the login the client's.
 func (a *attempt) accept(details string) {
 	c := a.client
-	own := c.bound
-	if c.login.line != nil || a.pooled {
+	switch {
+	case a.pooled:
 		c.giveBack()
-	}
-	if !a.pooled {
-		c.bound = own
+	case c.login.line != nil:
+		c.login.line.Release(c.door.pool)
 	}
 	c.login = a.login
 	c.info = &clientInfo{id: c.conn.ID(), remote: c.info.remote, user: a.words.User, application: a.words.Application, mode: a.login.mode}
 	c.shard.stats.logins.Add(1)
-	charset := "8859_1"
-	if c.utf8 {
-		charset = "utf-8"
-	}
-	details = fmt.Sprintf("%s;mode=%s;charset=%s", details, a.login.mode, charset)
-	c.reply(oes.Done, c.door.versionText(), strings.TrimPrefix(details, ";"), "")
+	details = fmt.Sprintf("%s;mode=%s;charset=%s", details, a.login.mode, c.charset())
+	c.reply(oes.Done, c.door.versionText(), details, "")
 	c.next(stateReady)
+}
+
+// charset is what the client's texts are in, as it is told.
+func (c *client) charset() string {
+	if c.utf8 {
+		return "utf-8"
+	}
+	return "8859_1"
 }
 
 // logInBound starts an engine of the client's own.
@@ -263,7 +280,6 @@ func (e *engine) details(resumed bool) string {
 func (l *boundLogin) engineFailed(e *engine, text string) {
 	if c := l.c; c.bound == e {
 		c.bound = nil
-		l.a.was = stateOpen
 		l.a.denied("Login failed: "+clip(text), "the engine did not come up: "+clip(text))
 	}
 }
@@ -314,7 +330,6 @@ func (l *logTo) over(k *call) {
 		l.a.accept(c.bound.details(false))
 	default:
 		c.giveBack()
-		l.a.was = stateOpen
 		l.a.denied("Login failed: "+clip(l.why), "the engine refused: "+clip(l.why))
 	}
 }
@@ -330,7 +345,7 @@ func (c *client) giveBack() {
 		return
 	}
 	c.bound = nil
-	if c.login.keep && len(e.calls) == 0 && e.conn != nil && c.shard.park(e, nil, c.info) {
+	if c.login.keep && e.pooled.Phase() == enginepool.Ready && e.conn != nil && c.shard.park(e, nil, c.info) {
 		return
 	}
 	if len(e.calls) > 0 {

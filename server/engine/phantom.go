@@ -27,13 +27,15 @@ type command struct {
 	args []byte
 }
 
+var errShared = errors.New("Access Denied")
+
 var errPhantom = errors.New("a phantom is a login of mode 3, and then Execute, Call and Input")
 
 // startPhantom takes the command of a client.
 func (t *control) startPhantom(fields []byte) {
 	c := t.client
 	c.state = stateBusy
-	c.shard.startPhantom(fields, func(failure string) {
+	c.shard.startPhantom(fields, c.trusted(), func(failure string) {
 		if failure == "" {
 			t.done(oes.Done, "Phantom started")
 			return
@@ -43,10 +45,14 @@ func (t *control) startPhantom(fields []byte) {
 	})
 }
 
-// startPhantom starts a phantom of subcommands, each a field. told is called once, later: with nothing when the engine has logged in.
-func (s *shard) startPhantom(fields []byte, told func(failure string)) {
+// startPhantom starts a phantom of subcommands, each a field, for somebody trusted or not. told is called once, later: with nothing when the
+// engine has logged in.
+func (s *shard) startPhantom(fields []byte, trusted bool, told func(failure string)) {
 	p := &phantom{shard: s, told: told}
 	a, err := p.parse(fields)
+	if err == nil && shared(&a.words) && !trusted {
+		err = errShared
+	}
 	if err != nil {
 		s.after(func() { told(err.Error()) })
 		return
@@ -156,7 +162,7 @@ func (p *phantom) tell(failure string) {
 // next runs the next command. After the last one the engine is stopped.
 func (p *phantom) next() {
 	s := p.shard
-	if len(p.commands) == 0 || p.e.ending {
+	if len(p.commands) == 0 || p.e.ending || p.e.pooled.Why() != enginepool.WhyNone {
 		s.pool.Stop(p.e.pooled, enginepool.WhyDone, s.now())
 		return
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -33,7 +34,7 @@ func (e *engine) resumeToken() {
 // park keeps an engine for its client; false: it is not to be kept.
 func (s *shard) park(e *engine, d *dialogue, info *clientInfo) bool {
 	set := s.door.settings.Load()
-	if e.pooled.Line() == nil || e.ending {
+	if e.pooled.Line() == nil || e.ending || s.door.draining.Load() {
 		return false
 	}
 	p := &parked{shard: s, e: e, talk: d, info: info, line: e.pooled.Line(), since: s.now()}
@@ -95,13 +96,14 @@ func (p *parked) forget() {
 func (p *parked) end(why enginepool.Why) {
 	p.forget()
 	s := p.shard
+	runs := false // else an engine of the pool works for somebody else by now
 	if p.talk != nil {
 		p.talk.stopTimers()
-		if e := p.talk.call.engine; e != nil {
-			e.detach(&p.talk.call)
+		if runs = p.talk.call.engine != nil; runs {
+			p.e.detach(&p.talk.call)
 		}
 	}
-	if p.e.pooled.Class == enginepool.Bound || len(p.e.calls) > 0 {
+	if p.e.pooled.Class == enginepool.Bound || runs {
 		s.pool.Force(p.e.pooled, why, s.now())
 	}
 }
@@ -122,10 +124,14 @@ func (a *attempt) resume() bool {
 	if target == c.shard {
 		p := c.shard.parked[name]
 		if p == nil || !p.mayResume(a, token) {
+			c.shard.warn("an engine that waits for its client was not given to another", "client", c.info.remote, "user", clip(a.words.User), "engine", clip(name))
 			return false
 		}
 		a.takeOver(p)
 		return true
+	}
+	if c.bound != nil { // it stays on this loop
+		c.giveBack()
 	}
 	c.exit()
 	c.conn.Move(target.loop, func(*loop.Conn) {
@@ -168,13 +174,16 @@ func (a *attempt) takeOver(p *parked) {
 	e.client.Store(c.info)
 	c.shard.stats.logins.Add(1)
 	c.shard.stats.resumes.Add(1)
-	details := e.details(true) + ";mode=" + a.login.mode.String()
+	details := fmt.Sprintf("%s;mode=%s;charset=%s", e.details(true), a.login.mode, c.charset())
 	if d := p.talk; d != nil {
 		if d.dropped {
 			details += ";dropped=1"
 		}
 		d.client, d.owed, d.push = c, false, a.login.push
 		c.talk = d
+		if d.call.engine != nil {
+			d.showTurn()
+		}
 		c.enter()
 		c.reply(oes.Done, c.door.versionText(), details, "")
 		c.next(stateTurn)
@@ -202,6 +211,7 @@ func (a *attempt) listParked() {
 			return
 		}
 		c.reply(oes.Done, c.door.versionText(), "zombies="+strings.Join(names, ","), "")
+		c.prefixed = a.prefix
 		c.next(a.was)
 	})
 }
