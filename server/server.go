@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,12 +30,16 @@ type Server struct {
 	engine *engine.Door // nil: the configuration has no such door
 	admin  *admin.Server
 	demo   *demo // nil unless the configuration asks for the demonstration
+
+	// Any goroutine.
+	asked atomic.Bool   // Drain was called
+	drain chan struct{} // closed by Drain
 }
 
 // New starts the loops and opens every listener of the configuration, which must be valid and is only read. When it returns
 // without an error, connections are accepted; those of listeners that were inherited when Run is called, see package handover.
 func New(cfg *config.Config, log *slog.Logger) (*Server, error) {
-	s := &Server{cfg: cfg, log: log}
+	s := &Server{cfg: cfg, log: log, drain: make(chan struct{})}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -64,6 +69,7 @@ func (s *Server) start() (err error) {
 		if s.engine, err = engine.New(s.cfg, s.group, s.log, version()); err != nil {
 			return err
 		}
+		s.OnReload(nil)
 		if err = s.engine.Start(context.Background()); err != nil {
 			return err
 		}
@@ -103,7 +109,10 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.demo != nil {
 		s.demo.run(ctx, s)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.drain:
+	}
 	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", s.cfg.DrainTimeout)
 	var err error
 	if handover.Passed() { // the new process is asked now: this one must not say there that it is not ready
@@ -114,14 +123,28 @@ func (s *Server) Run(ctx context.Context) error {
 	handover.Stopping(s.log)
 	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
-	if cut := s.drain(drain); cut != nil {
+	if cut := s.drainDoors(drain); cut != nil {
 		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, cut))
 	}
 	return errors.Join(err, s.stop())
 }
 
-// drain drains all doors at the same time.
-func (s *Server) drain(ctx context.Context) error {
+// Drain has Run drain and return, as the end of its context does. Any goroutine may call it, more than once.
+func (s *Server) Drain() {
+	if !s.asked.Swap(true) {
+		close(s.drain)
+	}
+}
+
+// OnReload says what is to be done when an administrator asks for the configuration to be read again. It is called before Run.
+func (s *Server) OnReload(reload func()) {
+	if s.engine != nil {
+		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
+	}
+}
+
+// drainDoors drains all doors at the same time.
+func (s *Server) drainDoors(ctx context.Context) error {
 	engines := make(chan error, 1)
 	go func() { // ends with ctx at the latest; its result is waited for
 		if s.engine == nil {

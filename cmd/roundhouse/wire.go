@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
 
 	"roundhouse/server"
 	"roundhouse/server/config"
@@ -14,7 +17,8 @@ var runServer = func(ctx context.Context, cfg *config.Config, reload <-chan *con
 	if err != nil {
 		return err
 	}
-	go func() { // ends with ctx; nobody waits
+	s.OnReload(func() { _ = unix.Kill(os.Getpid(), unix.SIGHUP) }) // which serve takes; cannot fail
+	go func() {                                                    // ends with ctx; nobody waits
 		for {
 			select {
 			case next := <-reload:

@@ -1,10 +1,11 @@
 // Package admin shows a running server to its operator over plain HTTP: whether it lives and is ready, its metrics, its tables
-// as JSON, and the profiles of the Go runtime.
+// as JSON, and the profiles of the Go runtime; and it takes the operator's orders.
 //
 //	/healthz          200 while the process lives
 //	/readyz           200, or 503 with the reasons, one a line; with ?farm=ID also whether that farm can be served
 //	/metrics          for Prometheus: the server, the Go runtime and the process
 //	/api/TABLE        {"rows": [...], "more": false}; with ?limit=N at most N rows, and more tells that there are others
+//	/api/ACTION       by POST only: what an administrator has the server do
 //	/debug/pprof/     net/http/pprof
 //	/                 the list of all these
 //
@@ -39,6 +40,8 @@ type Sources struct {
 	Metrics func() []Metric
 	// Tables are shown as /api/NAME.
 	Tables []Table
+	// Actions are done by POST /api/NAME.
+	Actions []Action
 }
 
 const (
@@ -105,6 +108,9 @@ func (s *Server) addPages() {
 	for _, t := range s.sources.Tables {
 		s.page("/api/"+t.Name, t.About, s.table(t))
 	}
+	for _, a := range s.sources.Actions {
+		s.action(a)
+	}
 	s.pages = append(s.pages, page{"/debug/pprof/", "profiles of the Go runtime"})
 	s.mux.HandleFunc("/debug/pprof/", pprof.Index)
 	s.mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -123,7 +129,7 @@ func (s *Server) page(path, about string, h http.HandlerFunc) {
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	plainText(w)
 	for _, p := range s.pages {
-		fmt.Fprintf(w, "%-20s %s\n", p.path, p.about)
+		fmt.Fprintf(w, "%-32s %s\n", p.path, p.about)
 	}
 }
 

@@ -31,6 +31,8 @@ type client struct {
 	door  *Door
 	chars bool // lengths count characters
 	utf8  bool // texts are in UTF-8
+	// It came to the listener of statistics, and may send nothing else.
+	recordsOnly bool
 
 	// Owned by the loop.
 	shard    *shard
@@ -209,6 +211,8 @@ func (c *client) handle(payload []byte) {
 	switch {
 	case err != nil:
 		c.refuse("Unknown command "+clip(payload[:min(16, len(payload))]), "unknown command")
+	case c.recordsOnly && code != oes.Statistics:
+		c.refuse(fmt.Sprintf("Unknown command %d", code), "not a record of statistics")
 	case code < 0:
 		(&control{client: c, was: c.state}).take(code, fields)
 	case code == oes.Login:

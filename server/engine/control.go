@@ -78,7 +78,7 @@ func (t *control) sendList(chars bool) {
 		start := c.conn.Buffer()
 		c.conn.SetBuffer(c.framed(oes.AppendReplyBytes(start, c.login.mode == oes.Char, oes.Done, appendArray(nil, rows)), len(start)))
 	} else {
-		c.bare(oes.Done, htmlTable(c.door.withQueues(rows)))
+		c.bare(oes.Done, htmlTable(c.door.Observe().withQueues(rows)))
 	}
 	if c.state == stateBusy {
 		c.next(t.was)
@@ -206,9 +206,14 @@ func (s *shard) stopEngines(sel selector, force bool) (names []string) {
 // forceEngine stops an engine whatever it does. Its client is told at once.
 func (s *shard) forceEngine(e *engine) {
 	s.pool.Force(e.pooled, enginepool.WhyForced, s.now())
+	s.failCalls(e, "Engine was shut down")
+}
+
+// failCalls tells those who wait for an engine that it does not answer any more.
+func (s *shard) failCalls(e *engine, text string) {
 	for _, k := range append([]*call(nil), e.calls...) {
 		if k != &e.own && k.owner != (nobody{}) {
-			e.fail(k, "Engine was shut down")
+			e.fail(k, text)
 		}
 	}
 }

@@ -43,6 +43,8 @@ type Door struct {
 	parkedOn  sync.Map         // name of a parked engine -> index of its shard
 	printers  atomic.Pointer[[]byte]
 	labels    labels
+	admin     administrator
+	records   *keeper // nil: records of other servers are not kept
 	clients   atomic.Int64
 	zombies   atomic.Int64
 	first     atomic.Bool // a client has come
@@ -69,6 +71,7 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, version string) (*
 		return nil, fmt.Errorf("engine: %w", err)
 	}
 	d.settings.Store(set)
+	d.admin.init(d)
 	d.printers.Store(&[]byte{})
 	var hosts []enginepool.Host
 	for _, l := range g.Loops() {
@@ -109,6 +112,9 @@ func newSettings(cfg *config.Config) (*settings, error) {
 
 // Start runs what is to run before anybody connects, and opens the listeners. On an error none is left open.
 func (d *Door) Start(ctx context.Context) error {
+	if err := startKeeper(d); err != nil {
+		return fmt.Errorf("engine: statistics.directory: %w", err)
+	}
 	d.starting.Go(d.findPrinters) // ends with the look
 	d.prepare()
 	ran := make(chan struct{})
@@ -118,7 +124,11 @@ func (d *Door) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return d.listen()
+	if err := d.listen(); err != nil {
+		return err
+	}
+	startGenerator(d)
+	return nil
 }
 
 // prepare holds the lines that are configured, and has the shards tick.
@@ -153,6 +163,7 @@ func (d *Door) listen() error {
 		{cfg.ListenUTF8, nil, d.openClient(true, cfg.Client.UTFLength == "chars")},
 		{cfg.ListenTLS, clientTLS, d.openClient(isUTF8, false)},
 		{cfg.DialIn.Listen, engineTLS, d.openGuest},
+		{d.settings.Load().recordsAddr(), nil, openRecords(d)},
 	} {
 		for _, addr := range l.addrs {
 			if err := d.listenOn(addr, loop.AcceptOptions{Open: l.open, TLS: l.tls}); err != nil {
@@ -248,6 +259,7 @@ func (d *Door) at(t int64) time.Time { return d.epoch.Add(time.Duration(t)) }
 func (d *Door) Drain(ctx context.Context) error {
 	d.closeListeners()
 	d.draining.Store(true)
+	d.admin.resumeAll()
 	grace := time.Now().Add(d.settings.Load().whole.DrainGrace)
 	over := waitUntil(ctx, func() bool { return d.clients.Load() == 0 || d.InFlight() == 0 && time.Now().After(grace) })
 	if !over {
@@ -293,6 +305,7 @@ func waitUntil(ctx context.Context, ok func() bool) bool {
 // Close kills what is left of engines and waits until all are reaped. It is called when the group has stopped.
 func (d *Door) Close() error {
 	d.closeListeners()
+	d.admin.end()
 	d.pool.Stop()
 	d.starting.Wait()
 	d.live.Range(func(_, p any) bool {
@@ -300,5 +313,6 @@ func (d *Door) Close() error {
 		return true
 	})
 	d.processes.Wait()
+	d.records.close()
 	return nil
 }

@@ -38,8 +38,7 @@ type engine struct {
 	hail    greeting
 	bound   tenant         // whose it is, when it is bound or a phantom
 	doomed  syscall.Signal // what its process gets as soon as it has started; 0: nothing
-	said    []byte         // its last information about the request that runs, when slow ones are logged
-	up      bool           // it has been ready for work
+	seen    sight          // for the statistics
 
 	// Any goroutine.
 	moving atomic.Bool            // is on its way to another loop
@@ -158,7 +157,7 @@ func (e *engine) handle(ev *revcap.Event, size int) error {
 	case revcap.Data:
 		c.owner.output(c, ev.Body)
 	case revcap.Info:
-		e.note(ev.Body)
+		e.seen.note(e, ev.Body)
 		c.owner.info(c, ev.Body)
 	case revcap.InfoRequest:
 		e.question(c, ev.Body)

@@ -51,7 +51,7 @@ func (e *engine) loginEvent(ev *revcap.Event) error {
 	case revcap.Completed:
 		e.login = 0
 		s.pool.LoggedIn(e.pooled, s.now())
-		e.cameUp()
+		s.stats.cameUp(e, s.now())
 	case revcap.ProcError:
 		e.login = 0
 		s.log.Warn("an engine refused a login", "engine", e.name(), "application", e.pooled.Line().Login.Application,
@@ -88,8 +88,9 @@ func (p *ownProc) failed(c *call, text string) {
 }
 
 func (p *ownProc) over(*call) {
-	p.e.shard.pool.ProcDone(p.e.pooled, p.ok, p.e.shard.now())
-	p.e.cameUp()
+	s := p.e.shard
+	s.pool.ProcDone(p.e.pooled, p.ok, s.now())
+	s.stats.cameUp(p.e, s.now())
 }
 
 // Run gives an engine the request of a waiter.

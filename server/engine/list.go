@@ -44,8 +44,8 @@ type Row struct {
 	Waiting       int       `json:"waiting"` // requests of its signature that wait
 }
 
-// Rows are all engines, in the order of their names. Any goroutine may call it.
-func (d *Door) Rows() []Row { return d.rows(0) }
+// Rows are all engines, in the order of their names.
+func (o Observer) Rows() []Row { return o.door.rows(0) }
 
 // rows marks the engine that works for the client mine.
 func (d *Door) rows(mine uint64) []Row {
@@ -157,8 +157,9 @@ type QueueRow struct {
 	Paused      bool    `json:"paused"`
 }
 
-// Queues are the signatures for which requests wait or that are paused, those with most requests first. Any goroutine may call it.
-func (d *Door) Queues() []QueueRow {
+// Queues are the signatures for which requests wait or that are paused, those with most requests first.
+func (o Observer) Queues() []QueueRow {
+	d := o.door
 	var rows []QueueRow
 	for _, l := range d.pool.Lines() {
 		row := QueueRow{
@@ -179,6 +180,21 @@ func (d *Door) Queues() []QueueRow {
 	return rows
 }
 
+// QueueOf is whose requests wait: an application, as metrics show it, and a mode.
+type QueueOf struct {
+	Application string
+	Mode        int
+}
+
+// QueueLengths are the numbers of requests that wait, of all applications and modes that are in use.
+func (o Observer) QueueLengths() map[QueueOf]int {
+	lengths := map[QueueOf]int{}
+	for _, l := range o.door.pool.Lines() {
+		lengths[QueueOf{o.Label(l.Login.Application), l.Login.Mode}] += l.Queued()
+	}
+	return lengths
+}
+
 // asRow is a queue as a row of the table of engines.
 func (q *QueueRow) asRow() Row {
 	since := time.Now().Add(-time.Duration(q.Oldest * float64(time.Second)))
@@ -189,8 +205,8 @@ func (q *QueueRow) asRow() Row {
 }
 
 // withQueues adds a row for each signature for which requests wait.
-func (d *Door) withQueues(rows []Row) []Row {
-	for _, q := range d.Queues() {
+func (o Observer) withQueues(rows []Row) []Row {
+	for _, q := range o.Queues() {
 		if q.Waiting > 0 {
 			rows = append(rows, q.asRow())
 		}

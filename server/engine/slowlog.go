@@ -6,19 +6,19 @@ import "time"
 const maxInfo = 200
 
 // note keeps the last thing that the engine has said about its request, if slow requests are logged.
-func (e *engine) note(info []byte) {
+func (v *sight) note(e *engine, info []byte) {
 	if e.door.settings.Load().cfg.SlowLog > 0 {
-		e.said = append(e.said[:0], info[:min(len(info), maxInfo)]...)
+		v.said = append(v.said[:0], info[:min(len(info), maxInfo)]...)
 	}
 }
 
 // slow logs a request that has taken longer than the configuration finds right; d is in nanoseconds, from when the engine got it, the turns
 // of its client included.
-func (e *engine) slow(c *call, d int64) {
+func (v *sight) slow(e *engine, c *call, d int64) {
 	most := e.door.settings.Load().cfg.SlowLog
 	if most > 0 && d > int64(most) {
 		e.shard.log.Warn("a slow request", "engine", e.name(), "client", e.who(), "kind", c.kind, "procedure", c.procedure,
-			"seconds", time.Duration(d).Round(time.Millisecond).Seconds(), "info", clip(e.said))
+			"seconds", time.Duration(d).Round(time.Millisecond).Seconds(), "info", clip(v.said))
 	}
-	e.said = e.said[:0]
+	v.said = v.said[:0]
 }

@@ -155,7 +155,7 @@ func (s *stats) result(e *engine, c *call, result int, now int64) {
 	} else {
 		raise(&s.peaks.run, d)
 	}
-	e.slow(c, d)
+	e.seen.slow(e, c, d)
 }
 
 // kindIndex is the place of a kind in kindNames.
@@ -177,22 +177,27 @@ func (s *stats) ended(e *engine, c *call, now int64) {
 	s.result(e, c, result, now)
 }
 
+// sight is what the statistics know of an engine. Owned by the engine's loop.
+type sight struct {
+	said []byte // its last information about the request that runs, when slow ones are logged
+	up   bool   // it has been ready for work
+}
+
 // cameUp counts an engine that we have started and that is ready for work; it is called after every step of its start.
-func (e *engine) cameUp() {
+func (s *stats) cameUp(e *engine, now int64) {
 	p := e.pooled
-	if phase := p.Phase(); e.up || p.Class == enginepool.External || phase < enginepool.Idle || phase > enginepool.Ready {
+	if phase := p.Phase(); e.seen.up || p.Class == enginepool.External || phase < enginepool.Idle || phase > enginepool.Ready {
 		return
 	}
-	e.up = true
-	s := e.shard
-	s.stats.engines.up.Add(1)
-	s.stats.engines.startTime.add(s.now() - p.View().Started)
+	e.seen.up = true
+	s.engines.up.Add(1)
+	s.engines.startTime.add(now - p.View().Started)
 }
 
 // left counts an engine of which nothing is left.
 func (s *stats) left(e *engine) {
 	why := e.pooled.Why()
-	if !e.up && e.pooled.Class != enginepool.External {
+	if !e.seen.up && e.pooled.Class != enginepool.External {
 		s.engines.failed.Add(1)
 		if why == enginepool.WhyEnded {
 			why = enginepool.WhyStart

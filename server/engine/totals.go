@@ -56,8 +56,15 @@ func (t *Times) add(from *times) {
 	t.Sum += time.Duration(from.sum.Load())
 }
 
-// Totals may be called by any goroutine.
-func (d *Door) Totals() Totals {
+// Observer shows what the door does, in tables and counters. Its methods are safe for concurrent use.
+type Observer struct{ door *Door }
+
+// Observe may be called by any goroutine.
+func (d *Door) Observe() Observer { return Observer{d} }
+
+// Totals sums the counters.
+func (o Observer) Totals() Totals {
+	d := o.door
 	t := Totals{
 		Exits: map[string]int64{}, Kills: map[string]int64{}, Breaks: map[string]int64{}, Rejected: map[string]int64{}, Run: map[string]Times{},
 		Frames: map[string]int64{}, Bytes: map[string]int64{}, ProtocolErrors: map[string]int64{},
@@ -68,7 +75,7 @@ func (d *Door) Totals() Totals {
 		t.addEngines(&s.stats.engines)
 		t.addWire(&s.stats.wire)
 	}
-	t.Requests = d.requestCounts()
+	t.Requests = requestCounts(d.shards)
 	return t
 }
 
@@ -116,12 +123,12 @@ func (t *Totals) addWire(s *wireStats) {
 }
 
 // requestCounts returns a count for every result of clients' requests, and of others that there were.
-func (d *Door) requestCounts() (all []RequestCount) {
+func requestCounts(shards []*shard) (all []RequestCount) {
 	for kind := range kindNames {
 		for mode := range modes {
 			for result := range results {
 				n := int64(0)
-				for _, s := range d.shards {
+				for _, s := range shards {
 					n += s.stats.results[kind][mode][result].Load()
 				}
 				if n > 0 || kind == 0 && oes.Mode(mode-1) != oes.PhantomMode {
@@ -142,19 +149,19 @@ type Limit struct {
 	Most  int
 }
 
-// Limits may be called by any goroutine.
-func (d *Door) Limits() []Limit {
-	l := d.pool.Limits()
+// Limits are those in force.
+func (o Observer) Limits() []Limit {
+	l := o.door.pool.Limits()
 	return []Limit{
 		{enginepool.Pooled.String(), l.MaxEngines}, {enginepool.Bound.String(), l.MaxSync},
 		{enginepool.Phantom.String(), l.MaxPhantoms}, {enginepool.External.String(), l.MaxExternal},
 	}
 }
 
-// Connections are the numbers of connections by the port of their listener. Any goroutine may call it.
-func (d *Door) Connections() map[string]int64 {
+// Connections are the numbers of connections by the port of their listener.
+func (o Observer) Connections() map[string]int64 {
 	all := map[string]int64{}
-	for _, a := range d.acceptors {
+	for _, a := range o.door.acceptors {
 		_, port, _ := net.SplitHostPort(a.Addr().String()) // the address of a listener has one
 		all[port] += a.Open()
 	}
@@ -170,9 +177,9 @@ type labels struct {
 
 const maxLabels = 50
 
-// Label is the application as metrics show it: always the same. Any goroutine may call it.
-func (d *Door) Label(application string) string {
-	l := &d.labels
+// Label is the application as metrics show it: always the same.
+func (o Observer) Label(application string) string {
+	l := &o.door.labels
 	name := strings.ToUpper(clip(application))
 	l.mu.Lock()
 	defer l.mu.Unlock()
