@@ -81,7 +81,11 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 	done := 0
 	for c.state != stateLeaving {
 		payload, n, err := c.frame(in[done:])
-		if err != nil {
+		switch {
+		case err != nil && c.state == stateBusy: // its turn comes after the reply
+			c.conn.Pause()
+			return done, nil
+		case err != nil:
 			c.protocolError(err)
 			return len(in), nil
 		}
