@@ -105,6 +105,7 @@ type Engine struct {
 	maxServed  int // 0: no limit
 	generation int64
 	abandoned  bool    // nobody waits for its request any more
+	alone      bool    // its request wants no other one beside it
 	tally      tally   // what it is counted among
 	older      *Engine // in the ring
 	newer      *Engine
@@ -143,7 +144,7 @@ func (e *Engine) Pools() bool { return e.Class == Pooled || e.Class == External 
 func (e *Engine) moving() bool { return e.home.Load() < 0 }
 
 // takes tells whether the engine may get one more request.
-func (e *Engine) takes() bool { return e.why == WhyNone && e.promised < 0 }
+func (e *Engine) takes() bool { return e.why == WhyNone && e.promised < 0 && !e.alone }
 
 // serves tells whether an external engine may log in to an application.
 func (e *Engine) serves(application string) bool {

@@ -10,6 +10,7 @@ type Waiter struct {
 	Mode   int   // -1 to 3
 	Class  int   // 0 to 2, for Policy Priority
 	Reject bool  // do not wait when no engine is idle and none may be started (negative start-up flags)
+	Alone  bool  // nothing else is to be on its engine, which it may end
 
 	rank       int64 // when it came, in nanoseconds, and what its class adds: who is served first
 	since      int64 // when it came

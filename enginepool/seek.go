@@ -62,6 +62,9 @@ func (s *Shard) aheadOf(b *bay, now int64) {
 			return
 		}
 		w := b.waiting.next(s.pool.Limits().Policy, now)
+		if w.Alone {
+			return
+		}
 		s.dequeue(b, w)
 		s.run(e, w, now)
 	}

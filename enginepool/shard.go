@@ -156,6 +156,7 @@ func (s *Shard) refuse(b *bay, w *Waiter, r Refusal) {
 // run gives e, which takes it, one more request.
 func (s *Shard) run(e *Engine, w *Waiter, now int64) {
 	e.running++
+	e.alone = w.Alone
 	if e.running == 1 {
 		e.setPhase(Active, now)
 		s.limitRun(e, w.Mode, now)
@@ -288,7 +289,7 @@ func (p *Pool) surplus() bool {
 func (s *Shard) feed(e *Engine, b *bay, now int64) {
 	for e.running < e.ahead && !b.line.paused.Load() {
 		w := b.waiting.next(s.pool.Limits().Policy, now)
-		if w == nil {
+		if w == nil || e.running > 0 && (e.alone || w.Alone) {
 			return
 		}
 		s.dequeue(b, w)

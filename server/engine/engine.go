@@ -233,7 +233,7 @@ func (e *engine) run(c *call) {
 		s.after(func() {
 			if i := slices.Index(e.calls, c); i >= 0 && c.engine == e {
 				e.calls = slices.Delete(e.calls, i, i+1)
-				s.lost(e, c, true)
+				s.lost(e, c)
 			}
 		})
 		return
@@ -317,9 +317,13 @@ func (e *engine) broken(why enginepool.Why, text string) {
 	s := e.shard
 	calls := e.calls
 	e.calls = nil
+	up := e.pooled.Phase() == enginepool.Ready || e.pooled.Phase() == enginepool.Active
 	s.pool.Broken(e.pooled, why, text, s.now())
-	for i, c := range calls {
-		s.lost(e, c, i == 0)
+	if t := e.bound; t != nil && up { // at once: its client is to give it no more calls
+		t.engineGone(e)
+	}
+	for _, c := range calls {
+		s.lost(e, c)
 	}
 	if e.pooled.Class == enginepool.External {
 		s.pool.Exited(e.pooled, text, s.now())

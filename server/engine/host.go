@@ -104,6 +104,7 @@ func (h host) Run(pooled *enginepool.Engine, w *enginepool.Waiter) {
 		return
 	}
 	h.stats.waited(h.now() - w.Since())
+	w.Alone = false
 	pooled.Owner.(*engine).run(c)
 }
 
@@ -130,7 +131,7 @@ func (h host) Failed(pooled *enginepool.Engine, text string) {
 type tenant interface {
 	engineReady(e *engine)
 	engineFailed(e *engine, text string)
-	// engineGone is the last one: the engine, which was ready, has ended.
+	// engineGone is the last one: the engine has ended. It may be called again.
 	engineGone(e *engine)
 }
 

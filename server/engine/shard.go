@@ -35,9 +35,10 @@ func newShard(d *Door, l *loop.Loop) *shard {
 // now is the time as the pool counts it: nanoseconds since a second before the door was made. It is read once in a callback.
 func (s *shard) now() int64 { return int64(s.loop.Now().Sub(s.door.epoch)) }
 
-// lost ends a call whose engine has ended, or gives it to another one when it had not begun. The first one on the engine may be what ended
-// it: it gets one more engine and no third. Those behind it have done nothing.
-func (s *shard) lost(e *engine, c *call, first bool) {
+// lost ends a call whose engine has ended, or gives it to another one when it had not begun: once, and then it has that engine to itself.
+// Which of several calls has ended the engine cannot be known, since answers may have waited for each other. One that ends its second
+// engine, too, takes no other call along.
+func (s *shard) lost(e *engine, c *call) {
 	c.engine = nil
 	if c == &e.own || c.owner == nil {
 		s.stats.result(e, c, resultLost, s.now())
@@ -45,7 +46,7 @@ func (s *shard) lost(e *engine, c *call, first bool) {
 	}
 	again := s.door.settings.Load().cfg.Pool.RetryUnstarted && !c.begun && !c.retried && e.pooled.Pools() && e.pooled.Why() != enginepool.WhyForced
 	if again && c.owner != (nobody{}) {
-		c.retried = first
+		c.retried, c.waiter.Alone = true, true
 		s.stats.retries.Add(1)
 		s.pool.Requeue(&c.waiter, s.now())
 		return
