@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -224,19 +225,21 @@ func output(t testing.TB, c *client.Conn, params ...string) string {
 	return got
 }
 
-// engineChildren are the processes that a process has started as engines.
+// engineChildren are the processes that a process has started as engines, all of which were there at one moment.
 func engineChildren(parent int) (pids []int) {
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent)) // the pattern is right
 	for _, file := range files {
 		b, _ := os.ReadFile(file) // the thread may have ended
 		for _, field := range strings.Fields(string(b)) {
 			line, _ := os.ReadFile("/proc/" + field + "/cmdline") // empty for a zombie, which counts: it holds a slot
-			if pid, err := strconv.Atoi(field); err == nil && (len(line) == 0 || bytes.Contains(line, []byte("engine\x00")) || bytes.Contains(line, []byte(recorderArg))) {
+			isEngine := len(line) == 0 || bytes.Contains(line, []byte("engine")) || bytes.Contains(line, []byte(recorderArg))
+			if pid, err := strconv.Atoi(field); err == nil && isEngine && !slices.Contains(pids, pid) {
 				pids = append(pids, pid)
 			}
 		}
 	}
-	return pids
+	// The files are read one after the other: who is gone by now may have been gone when the last ones came.
+	return slices.DeleteFunc(pids, func(pid int) bool { return !alive(pid) })
 }
 
 // sample runs f again and again until stop is called.
