@@ -291,7 +291,7 @@ func (s *Shard) Broken(e *Engine, why Why, text string, now int64) {
 		if was <= Startup {
 			s.host.Failed(e, text)
 		}
-	case was <= Startup || e.served == 0: // one that has never served counts as one that did not come up
+	case was <= Startup || e.served == 0 && why != WhyForced: // one that has never served counts as one that did not come up
 		s.startFailed(e.line, text, now)
 	}
 }
