@@ -67,7 +67,7 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newVersion())
+	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newEngines(), newVersion())
 	return root
 }
 
