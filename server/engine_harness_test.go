@@ -411,7 +411,8 @@ func serveAsEngine() bool {
 //	debug          runs until it is to debug, then returns "debugging"
 //	infos n        sends n pieces of information of a byte
 //
-// In JD3 mode, the code in front of the arguments is skipped, but by raw. The login of the user refused is refused.
+// With LAB_ECHO in its environment, it returns the arguments of everything else. In JD3 mode, the code in front of the arguments is
+// skipped, but by raw. The login of the user refused is refused.
 type lab struct {
 	mix sdk.Engine
 
@@ -450,6 +451,8 @@ func (l *lab) handle(c *sdk.Context) ([]byte, error) {
 		defer l.mu.Unlock()
 		return fmt.Appendf(nil, "%d|%s|%s|%s|%s|%s|%s|%s|%s|%s", c.Code, c.Kind, c.Procedure, l.login.User, l.login.Password, l.login.Application,
 			l.login.Mode, l.login.Procedure, l.login.Flags, l.login.Location), nil
+	case !ok && os.Getenv("LAB_ECHO") != "" && !slices.Contains(engines.Names(), c.Arg(0)):
+		return bytes.TrimSuffix(raw, []byte{frame.Delimiter}), nil
 	case !ok:
 		return l.mix.Handler(c)
 	}
