@@ -18,13 +18,30 @@
 //   - A slot is reserved before a process is started and given back when it has been reaped, so there are never more pooled
 //     engines than MaxEngines.
 //
-// The life of an engine (phase.go):
+// The life of an engine (ladder.go):
 //
 //	starting -> login -> startup -> idle <-> active, timer
 //	any of them -> shutdown -> logoff -> terminating -> killed -> gone
 //	active -> breaking -> terminating
 //
 // Each phase has a deadline, after which the next step of the ladder follows: no engine stays where it is for ever.
+//
+// Where what is:
+//
+//	pool.go, line.go, limits.go   Pool, Line and Limits, which any goroutine may use
+//	slots.go                      who may have a slot
+//	pause.go                      lines that are paused
+//	shard.go, life.go, tick.go    Shard: what the user tells of requests, of engines and of the time
+//	host.go                       what comes out, and what shards tell each other
+//	engine.go, ladder.go          Engine, and the steps of its life
+//	term.go, clock.go, tally.go   how long it stays, its deadline, what it counts among
+//	roster.go, external.go        the engines of a shard, and those of them that no line has
+//	bay.go, seek.go               bay, a line's part of a shard: what it does with engines, and for those who wait
+//	queue.go, ring.go             who waits in it, and its idle engines
+//	trade.go, room.go             engines of other shards, and slots of other lines
+//
+// An Engine knows its Shard (the one that it is on), and a bay its own for ever. A small struct that is a part of an Engine, a bay or a
+// Shard has the rules of one matter, with a pointer back to what it is a part of.
 //
 // Sources: seed "engine server"; the rules about slots, waiting and stopping complete it.
 package enginepool

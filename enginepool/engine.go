@@ -71,16 +71,6 @@ const (
 	WhyDiscarded Why = "discarded"
 )
 
-// tally is what an engine is counted among.
-type tally uint8
-
-const (
-	tallyNone     tally = iota
-	tallyStarting       // those that have not logged in
-	tallyReady          // those that its line can count on
-	tallyLeaving        // those that are being stopped
-)
-
 // Engine is one engine process, or one that has dialled in.
 type Engine struct {
 	// Fixed when made.
@@ -90,25 +80,20 @@ type Engine struct {
 	Apps  []string // an external engine's applications, in upper case; empty: all
 
 	// Owned by its shard's loop.
-	line       *Line // nil: an external one that nobody has used yet
-	phase      Phase
-	deadline   int64 // of the phase; 0: none
-	rest       int64 // of the deadline while the run time is stopped; 0: it is not
-	running    int   // requests on it
-	ahead      int   // most of them; at least 1
-	why        Why   // it is to be stopped, when idle or now
-	promised   int   // shard that it goes to when idle; -1: none
-	worn       Why   // it is to be replaced: a successor may come first
-	started    int64
-	idleSince  int64
-	served     int // requests that it has ended well
-	maxServed  int // 0: no limit
-	generation int64
-	abandoned  bool    // nobody waits for its request any more
-	alone      bool    // its request wants no other one beside it
-	tally      tally   // what it is counted among
-	older      *Engine // in the ring
-	newer      *Engine
+	shard     *Shard
+	line      *Line // nil: an external one that nobody has used yet
+	phase     Phase
+	why       Why // it is to be stopped, when idle or now
+	clock     clock
+	term      term
+	tally     tally // what it is counted among
+	running   int   // requests on it
+	ahead     int   // most of them; at least 1
+	alone     bool  // its request wants no other one beside it
+	promised  int   // shard that it goes to when idle; -1: none
+	idleSince int64
+	older     *Engine // in the ring
+	newer     *Engine
 
 	// Any goroutine.
 	home atomic.Int32 // index of its shard; while it is on its way to another one: the complement of that it has left
@@ -119,6 +104,15 @@ type Engine struct {
 		active   atomic.Int64 // since when it does what it does
 		rss      atomic.Int64
 		line     atomic.Pointer[Line]
+	}
+}
+
+// Home is the index of the shard that the engine is on, or was on before its move. Any goroutine.
+func (e *Engine) Home() int {
+	if at := e.home.Load(); at < 0 {
+		return int(^at)
+	} else {
+		return int(at)
 	}
 }
 
@@ -135,10 +129,13 @@ func (e *Engine) Why() Why { return e.why }
 func (e *Engine) Running() int { return e.running }
 
 // Served is the number of requests that it has ended. Its loop only.
-func (e *Engine) Served() int { return e.served }
+func (e *Engine) Served() int { return e.term.served }
 
 // Pools tells whether the engine takes requests from a line.
 func (e *Engine) Pools() bool { return e.Class == Pooled || e.Class == External }
+
+// bay is the part of its line that its shard has. It has a line.
+func (e *Engine) bay() *bay { return e.line.on(e.shard) }
 
 // moving tells whether the engine is on its way to another shard. Any goroutine.
 func (e *Engine) moving() bool { return e.home.Load() < 0 }

@@ -76,6 +76,14 @@ type Message struct {
 	text string
 }
 
+// refusal is what the message, which is of kind msgFail or msgDeny, means for those who wait.
+func (m Message) refusal() Refusal {
+	if m.kind == msgDeny {
+		return Refusal{LoginFailed, m.text}
+	}
+	return Refusal{NotStarting, m.text}
+}
+
 type messageKind uint8
 
 const (

@@ -33,7 +33,7 @@ func CheckInvariants(t testing.TB, p *Pool) {
 				t.Errorf("%s is %s and counts as ready", e.Name, e.phase)
 			}
 		}
-		if e.phase >= Shutdown && e.phase < Killed && e.deadline == 0 {
+		if e.phase >= Shutdown && e.phase < Killed && e.clock.due == 0 {
 			t.Errorf("%s is %s without a deadline", e.Name, e.phase)
 		}
 		if e.running < 0 || e.Pools() && e.phase == Active && !e.moving() && e.running == 0 {
@@ -41,7 +41,7 @@ func CheckInvariants(t testing.TB, p *Pool) {
 		}
 	}
 	for _, s := range p.shards {
-		unused += int64(len(s.unused))
+		unused += int64(len(s.unused.engines))
 		checkShard(t, s)
 	}
 	for name, n := range map[string][2]int64{
@@ -64,7 +64,7 @@ func checkShard(t testing.TB, s *Shard) {
 	t.Helper()
 	idling, waiting := 0, 0
 	listed := map[*bay]bool{}
-	for _, b := range s.bays {
+	for _, b := range s.bays.all {
 		if listed[b] || !b.listed {
 			t.Errorf("a bay is listed twice, or does not know")
 		}
@@ -75,15 +75,15 @@ func checkShard(t testing.TB, s *Shard) {
 	if idling != s.idling || waiting != s.waiting || s.idles.Load() != (idling > 0) || s.waits.Load() != (waiting > 0) {
 		t.Errorf("shard %d: %d idle, counted %d %v; %d wait, counted %d %v", s.index, idling, s.idling, s.idles.Load(), waiting, s.waiting, s.waits.Load())
 	}
-	for _, e := range s.engines {
-		if e.moving() || e.Home() != s.index || e.line != nil && !listed[&e.line.bays[s.index]] {
+	for _, e := range s.engines.all {
+		if e.moving() || e.Home() != s.index || e.line != nil && !listed[e.line.on(s)] {
 			t.Errorf("%s is on shard %d and does not know", e.Name, s.index)
 		}
-		if e.deadline != 0 && (s.wake == 0 || s.wake > e.deadline) {
-			t.Errorf("%s has a deadline at %d, its shard wakes at %d", e.Name, e.deadline, s.wake)
+		if e.clock.due != 0 && (s.alarm.at == 0 || s.alarm.at > e.clock.due) {
+			t.Errorf("%s has a deadline at %d, its shard wakes at %d", e.Name, e.clock.due, s.alarm.at)
 		}
 	}
-	if waiting > 0 && s.wake == 0 {
+	if waiting > 0 && s.alarm.at == 0 {
 		t.Errorf("somebody waits on shard %d, which does not wake", s.index)
 	}
 }
@@ -166,7 +166,7 @@ func CheckQuiescent(t testing.TB, p *Pool, now int64) {
 	for _, l := range p.Lines() {
 		for i := range l.bays {
 			b := &l.bays[i]
-			if b.asked {
+			if b.trade.asked {
 				t.Errorf("shard %d waits for an answer about %s", i, l.Login.Application)
 			}
 			if b.waiting.len == 0 {

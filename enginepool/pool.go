@@ -49,7 +49,7 @@ func New(l *Limits, hosts []Host) *Pool {
 	p.lines.Store(&map[Signature]*Line{})
 	p.engines.Store(&[]*Engine{})
 	for i, h := range hosts {
-		p.shards = append(p.shards, &Shard{pool: p, index: i, host: h})
+		p.shards = append(p.shards, newShard(p, i, h))
 	}
 	return p
 }
@@ -60,8 +60,8 @@ func (p *Pool) Shards() []*Shard { return p.shards }
 // Limits returns the settings in force. They are not to be changed.
 func (p *Pool) Limits() *Limits { return p.limits.Load() }
 
-// SetLimits puts new settings in force, which a shard sees at its next Tick at the latest: have all of them tick. With stale set, all
-// pooled engines that live are replaced, one by one.
+// SetLimits puts new settings in force. With stale set, all pooled engines that live are replaced, one by one. All shards must tick
+// afterwards: until then deadlines that have been set stay, and idle engines that are too many or stale live on.
 func (p *Pool) SetLimits(l *Limits, stale bool) {
 	p.limits.Store(l)
 	if stale {
@@ -69,11 +69,11 @@ func (p *Pool) SetLimits(l *Limits, stale bool) {
 	}
 }
 
-// Recycle has all pooled engines that live replaced, one by one. Have all shards tick.
+// Recycle has all pooled engines that live replaced, one by one. All shards must tick afterwards: until then idle ones live on.
 func (p *Pool) Recycle() { p.generation.Add(1) }
 
-// Stop has the pool start no engine any more. Who waits gets one of those that live; when there is none, the wait ends. Have all
-// shards tick.
+// Stop has the pool start no engine any more. Who waits gets one of those that live; when there is none, the wait ends. All shards must
+// tick afterwards, to end it.
 func (p *Pool) Stop() { p.stopping.Store(true) }
 
 // Line returns the line of a login, new or not, and holds it until Line.Release.
@@ -108,7 +108,7 @@ func (p *Pool) SameSignature(l *Line, login Login) bool { return l.sig == login.
 func (p *Pool) newLine(login Login, sig Signature, private bool) *Line {
 	l := &Line{Login: login, sig: sig, private: private, bays: make([]bay, len(p.shards))}
 	for i := range l.bays {
-		l.bays[i].line = l
+		l.bays[i].found(p.shards[i], l)
 	}
 	l.refs.Store(1)
 	return l
@@ -154,22 +154,6 @@ func (p *Pool) unregister(e *Engine) {
 	}
 }
 
-// Slots is the number of slots that are taken.
-func (p *Pool) Slots() int { return int(p.slots.Load()) }
-
-// reserve takes one of n things of which there may be at most most; 0: any number.
-func reserve(n *atomic.Int64, most int) bool {
-	for {
-		old := n.Load()
-		if most > 0 && old >= int64(most) {
-			return false
-		}
-		if n.CompareAndSwap(old, old+1) {
-			return true
-		}
-	}
-}
-
 // newEngine makes an engine that is starting; its slot, if it needs one, is reserved. It is registered when it has its owner: from then on
 // any goroutine may see it.
 func (p *Pool) newEngine(class Class, name string, now int64) *Engine {
@@ -177,14 +161,15 @@ func (p *Pool) newEngine(class Class, name string, now int64) *Engine {
 	if name == "" {
 		name = fmt.Sprintf("E%04d", n)
 	}
-	e := &Engine{Name: name, Class: class, promised: -1, ahead: 1, started: now, generation: p.generation.Load()}
+	e := &Engine{Name: name, Class: class, promised: -1, ahead: 1}
+	e.term = term{engine: e, started: now, generation: p.generation.Load()}
 	limits := p.Limits()
 	if class == Pooled {
-		e.maxServed = limits.MaxRequests
+		e.term.maxServed = limits.MaxRequests
 	}
-	if e.maxServed > 0 && limits.MaxRequestsJitter > 0 {
-		spread := max(1, e.maxServed*limits.MaxRequestsJitter/100)
-		e.maxServed += int(n*7919) % (spread + 1)
+	if most := e.term.maxServed; most > 0 && limits.MaxRequestsJitter > 0 {
+		spread := max(1, most*limits.MaxRequestsJitter/100)
+		e.term.maxServed += int(n*7919) % (spread + 1)
 	}
 	e.view.started.Store(now)
 	e.setPhase(Starting, now)

@@ -28,12 +28,72 @@ const classWorth = int64(10 * time.Second) // waiting that long is worth one cla
 
 // queue holds the waiters of one line and shard, ordered by rank.
 type queue struct {
+	bay         *bay
 	front, back *Waiter
 	len         int
 }
 
-// push puts w where its rank belongs: nearly always at the end.
+// push adds w, and tells the other shards who is next.
 func (q *queue) push(w *Waiter) {
+	b, s := q.bay, q.bay.shard
+	s.bays.list(b)
+	q.insert(w)
+	b.publishHead()
+	b.line.waiting.Add(1)
+	if s.waiting++; s.waiting == 1 {
+		s.waits.Store(true)
+	}
+}
+
+// remove takes w out, and tells the other shards who is next.
+func (q *queue) remove(w *Waiter) {
+	b, s := q.bay, q.bay.shard
+	q.unlink(w)
+	b.publishHead()
+	b.line.waiting.Add(-1)
+	if s.waiting--; s.waiting == 0 {
+		s.waits.Store(false)
+	}
+}
+
+// refuse ends the wait of w.
+func (q *queue) refuse(w *Waiter, r Refusal) {
+	q.remove(w)
+	q.bay.shard.host.Refuse(w, r)
+}
+
+// refuseAll ends the wait of everybody. Those who come meanwhile are not meant.
+func (q *queue) refuseAll(r Refusal) {
+	for n := q.len; n > 0 && q.front != nil; n-- {
+		q.refuse(q.front, r)
+	}
+}
+
+// refuseHasty ends the wait of those who do not want to, beyond what is on its way.
+func (q *queue) refuseHasty(now int64) {
+	for w := q.back; w != nil && w.queued && q.bay.coming(now) < q.len; {
+		before := w.prev
+		if w.Reject {
+			q.refuse(w, Refusal{Reason: NoEngine})
+		}
+		w = before
+	}
+}
+
+// timeOut ends the waits that have lasted longer than their mode allows.
+func (q *queue) timeOut(now int64) {
+	limits := q.bay.shard.pool.Limits()
+	for w := q.front; w != nil && w.queued; { // Refuse may have served the next one
+		after := w.next
+		if d := limits.mode(w.Mode).QueueTimeout; d > 0 && now-w.since >= int64(d) {
+			q.refuse(w, Refusal{Reason: TimedOut})
+		}
+		w = after
+	}
+}
+
+// insert puts w where its rank belongs: nearly always at the end.
+func (q *queue) insert(w *Waiter) {
 	after := q.back
 	for after != nil && after.rank > w.rank {
 		after = after.prev
@@ -53,7 +113,7 @@ func (q *queue) push(w *Waiter) {
 	q.len++
 }
 
-func (q *queue) remove(w *Waiter) {
+func (q *queue) unlink(w *Waiter) {
 	if w.prev == nil {
 		q.front = w.next
 	} else {

@@ -313,6 +313,6 @@ func (p *script) show() {
 		if e.line != nil {
 			line = e.line.Login.Application
 		}
-		fmt.Fprintf(&p.log, "  %s %s %s %s, shard %d, %d running, %d served\n", e.Name, e.Class, line, e.phase, e.Home(), e.running, e.served)
+		fmt.Fprintf(&p.log, "  %s %s %s %s, shard %d, %d running, %d served\n", e.Name, e.Class, line, e.phase, e.Home(), e.running, e.term.served)
 	}
 }

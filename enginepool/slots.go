@@ -1,0 +1,57 @@
+package enginepool
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// The rules about slots, of which each pooled engine holds one.
+
+// Slots is the number of slots that are taken.
+func (p *Pool) Slots() int { return int(p.slots.Load()) }
+
+// reserve takes one of n things of which there may be at most most; 0: any number.
+func reserve(n *atomic.Int64, most int) bool {
+	for {
+		old := n.Load()
+		if most > 0 && old >= int64(most) {
+			return false
+		}
+		if n.CompareAndSwap(old, old+1) {
+			return true
+		}
+	}
+}
+
+// lacksSlot tells whether a line could have another engine if one of another line went.
+func (p *Pool) lacksSlot(l *Line, now int64) bool {
+	switch most := p.Limits().MaxEngines; {
+	case p.stopping.Load():
+		return false
+	case l.Login.Type == "": // nothing is started for it
+		return p.external.Load() > 0
+	default:
+		return most > 0 && p.slots.Load() >= int64(most) && now >= l.notBefore.Load()
+	}
+}
+
+// starving returns the line for which the next slot is kept, or nil.
+func (p *Pool) starving(now int64) *Line {
+	l := p.starved.Load()
+	if l != nil && (!l.starves() || l.paused.Load() || now < l.notBefore.Load()) {
+		p.starved.CompareAndSwap(l, nil)
+		return nil
+	}
+	return l
+}
+
+// wanted tells whether somebody waits who may want a slot.
+func (p *Pool) wanted() bool {
+	return p.Limits().MaxEngines > 0 && slices.ContainsFunc(p.shards, func(s *Shard) bool { return s.waits.Load() })
+}
+
+// surplus tells whether there are more engines than MaxEngines, which was lowered, and than are being stopped.
+func (p *Pool) surplus() bool {
+	most := p.Limits().MaxEngines
+	return most > 0 && p.slots.Load()-p.leaving.Load() > int64(most)
+}
