@@ -93,16 +93,20 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 			c.waitForRest(len(in) - done)
 			return done, nil
 		}
-		if c.state == stateBusy && len(payload) > 0 && !c.outOfTurn(payload) && !c.hold(in[done:done+n]) {
+		if c.state == stateBusy && len(payload) > 0 && !isBreak(payload) && !c.hold(in[done:done+n]) {
 			c.conn.Pause()
 			return done, nil
 		}
 		c.shard.stats.wire.received(n)
-		if c.timer.Armed() && !c.login.idling {
+		if c.timer.Armed() && !c.login.idling && !c.conn.InputEnded() {
 			c.timer.Stop() // the frame is complete
 		}
-		if c.state != stateBusy && len(payload) > 0 {
+		switch {
+		case len(payload) == 0:
+		case c.state != stateBusy:
 			c.handle(payload)
+		case isBreak(payload):
+			c.breakIn(payload)
 		}
 		done += n
 	}
@@ -137,12 +141,15 @@ func frameOfChars(in []byte, head, size int) (payload []byte, n int, err error) 
 	return in[:end], head + end, nil
 }
 
-// outOfTurn takes a break, or a call of the debugger, of a client that is owed a reply: it has no reply of its own.
-func (c *client) outOfTurn(payload []byte) bool {
+// isBreak tells whether a command is a break, or a call of the debugger. One of a client that is owed a reply is out of turn.
+func isBreak(payload []byte) bool {
 	code, _, err := oes.ParseCommand(payload)
-	if err != nil || code != oes.Break && code != oes.Debug {
-		return false
-	}
+	return err == nil && (code == oes.Break || code == oes.Debug)
+}
+
+// breakIn takes a break out of turn: it has no reply of its own.
+func (c *client) breakIn(payload []byte) {
+	code, _, _ := oes.ParseCommand(payload) // isBreak has seen that it is one
 	switch k := c.running(); {
 	case k == nil:
 	case k.engine != nil:
@@ -152,7 +159,6 @@ func (c *client) outOfTurn(payload []byte) bool {
 		k.owner.failed(k, "Broken by the client")
 		k.owner.over(k)
 	}
-	return true
 }
 
 // hold keeps a frame for when the reply has gone out; false: there are too many.

@@ -28,6 +28,7 @@ type dialogue struct {
 	asked    bool   // the engine waits for input, and the client knows
 	prompt   []byte // what it was asked
 	polls    int    // signs of work since the client heard of one
+	closing  bool   // the result has begun
 	ended    bool   // the engine has ended the call
 	failText string // with an error
 	isFailed bool
@@ -92,7 +93,7 @@ func (d *dialogue) info(_ *call, b []byte)   { d.add(oes.Info, b) }
 func (d *dialogue) ask(_ *call, b []byte)    { d.add(oes.Ask, b) }
 
 func (d *dialogue) result(_ *call, text, body []byte, _ int) {
-	d.status = append(d.status[:0], text...)
+	d.status, d.closing = append(d.status[:0], text...), true
 	d.showEnd()
 	if len(body) > 0 {
 		d.add(oes.Output, body)
@@ -161,7 +162,7 @@ func (d *dialogue) advance() {
 		d.forgetOldest()
 		return
 	}
-	for d.push && len(d.out) > 0 && !(d.ended && len(d.out) == 1 && d.out[0].code == oes.Output) && !d.asked {
+	for d.push && len(d.out) > 0 && !d.asked && !d.goesWithEnd() {
 		d.sendFirst()
 	}
 	switch {
@@ -177,6 +178,11 @@ func (d *dialogue) advance() {
 		d.merging = true
 		d.timer.Arm(chunkTime)
 	}
+}
+
+// goesWithEnd tells whether all that the client has not seen may stand in the last reply.
+func (d *dialogue) goesWithEnd() bool {
+	return (d.ended || d.closing && d.bytes < chunkBytes) && len(d.out) == 1 && d.out[0].code == oes.Output
 }
 
 // tick sends a chunk that has waited for more, or a sign of work.
