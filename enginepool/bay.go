@@ -17,6 +17,7 @@ type bay struct {
 	idle     ring
 	engines  []*Engine // of this line and shard, whatever they do
 	starting int       // of them, those that have not logged in
+	pace     int64     // how long the last request took, in nanoseconds
 	trade    trade
 	room     room
 	stall    stall
@@ -26,6 +27,7 @@ type bay struct {
 	_       [64]byte
 	head    atomic.Int64 // rank of the next waiter; 0: nobody waits
 	idles   atomic.Bool  // an engine idles here
+	staffed atomic.Bool  // there is an engine here, whatever it does
 	claimed atomic.Bool  // an engine of another shard is on its way here
 	_       [64]byte
 }
@@ -48,10 +50,14 @@ func (b *bay) publishHead() {
 // add makes e, which has logged in to the line or will, one of the bay's.
 func (b *bay) add(e *Engine) {
 	b.engines = append(b.engines, e)
+	b.staffed.Store(true)
 	b.shard.bays.list(b)
 }
 
-func (b *bay) forget(e *Engine) { b.engines = without(b.engines, e) }
+func (b *bay) forget(e *Engine) {
+	b.engines = without(b.engines, e)
+	b.staffed.Store(len(b.engines) > 0)
+}
 
 // without returns engines, in another order, without e.
 func without(engines []*Engine, e *Engine) []*Engine {

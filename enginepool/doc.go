@@ -12,7 +12,8 @@
 //
 //   - A shard without an idle engine asks one that has (Want), and gets the engine itself, connection and all: Host.Move.
 //   - An engine that comes free on a shard goes to another one whose oldest request has waited longer than its own by more than
-//     the fairness (1 ms): requests of a line are served in the order of their coming, to within that.
+//     the fairness (1 ms): requests of a line are served in the order of their coming, to within that. While requests are short, a
+//     shard that has engines itself may fall behind by as much as they wait anyway.
 //   - A line that may not start an engine has as many idle engines of other lines stopped as it needs. When none idles for StealAfter,
 //     the next engine that comes free goes, and the slot is kept for the line: Pool.starved.
 //   - A slot is reserved before a process is started and given back when it has been reaped, so there are never more pooled

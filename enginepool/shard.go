@@ -107,6 +107,7 @@ func (s *Shard) Release(e *Engine, ok bool, now int64) {
 		if e.running > 0 { // the request that follows begins
 			e.clock.limitRun(s.pool.Limits().RunLimit(e.line.Login.Mode), now)
 		}
+		e.bay().pace = now - e.view.active.Load()
 		e.bay().settle(e, now)
 	case e.running == 0:
 		e.clock.stop()

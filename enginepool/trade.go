@@ -17,6 +17,10 @@ const (
 	patience = int64(200 * time.Microsecond) // when nobody waits here: its own engines come free all the time
 )
 
+// brisk is how long requests take at most of which a shard with engines of its own serves many in the time of a move: which of two
+// shards is ahead then changes with every turn of their loops, and an engine crosses only when requests wait twice as long there.
+const brisk = int64(2 * time.Millisecond)
+
 // ask asks a shard on which an engine of the line idles. The answer is the engine, or msgNone.
 func (t *trade) ask() bool {
 	for i := range t.bay.line.bays {
@@ -82,7 +86,11 @@ func (t *trade) claim(now int64) int {
 	}
 	overdue := oldest < now-patience || t.bay.shard.pool.Limits().Policy == Priority // whose ranks are no times
 	if own := t.bay.waiting.front; own != nil {
-		overdue = oldest < own.rank-fairness
+		lead := fairness
+		if t.bay.pace < brisk && t.bay.line.bays[to].staffed.Load() {
+			lead = max(lead, now-own.rank)
+		}
+		overdue = oldest < own.rank-lead
 	}
 	if overdue && t.bay.line.bays[to].claimed.CompareAndSwap(false, true) {
 		return to
