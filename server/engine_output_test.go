@@ -129,7 +129,7 @@ func TestEngine18SlowClient(t *testing.T) {
 					t.Errorf("%d bytes, %v", n, err)
 				}
 			} else {
-				pushed(t, slow, size)
+				readPushed(t, slow, size)
 			}
 			web.Mode = client.Block
 			answers(t, connect(t, s.addr, web), "again", "echo", "again")
@@ -140,8 +140,8 @@ func TestEngine18SlowClient(t *testing.T) {
 	}
 }
 
-// pushed reads pieces of output until the end of the call.
-func pushed(t *testing.T, c *engineClient, size int) {
+// readPushed reads pieces of output until the end of the call.
+func readPushed(t *testing.T, c *engineClient, size int) {
 	t.Helper()
 	n := 0
 	for {
