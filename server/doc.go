@@ -5,5 +5,8 @@
 // back over the same lane. See the package comments of relay, laneio and outbound, in this order, and of loop for what lies
 // beneath them.
 //
-// The other doors, and the mesh between servers, are still to come: each gets a package beside relay, and a field of Server.
+// At the engine door loop accepts a client, engine reads its frames, and enginepool gives each request an engine: a process whose
+// connection belongs to a loop, too. See the package comments of engine and enginepool.
+//
+// The router door, and the mesh between servers, are still to come: each gets a package beside relay, and a field of Server.
 package server
