@@ -283,6 +283,9 @@ func (s *shard) dismiss() {
 			c.leave()
 		}
 	})
+	for _, p := range s.parked { // nobody can come back to them
+		p.end(enginepool.WhyShutdown)
+	}
 	for _, e := range append([]*enginepool.Engine(nil), s.pool.Engines()...) {
 		s.pool.Stop(e, enginepool.WhyShutdown, s.now())
 	}

@@ -344,7 +344,7 @@ func (c *client) giveBack() {
 	if e == nil {
 		return
 	}
-	c.bound = nil
+	c.bound, e.bound = nil, forsaken{}
 	if c.login.keep && e.pooled.Phase() == enginepool.Ready && e.conn != nil && c.shard.park(e, nil, c.info) {
 		return
 	}
@@ -354,3 +354,12 @@ func (c *client) giveBack() {
 	}
 	c.shard.pool.Stop(e.pooled, enginepool.WhyClient, c.shard.now())
 }
+
+// forsaken is the tenant of an engine whose client has given it back. It does not know the client, which may be on another loop by now.
+type forsaken struct{}
+
+func (forsaken) engineReady(e *engine) {
+	e.shard.pool.Stop(e.pooled, enginepool.WhyClient, e.shard.now())
+}
+func (forsaken) engineFailed(*engine, string) {}
+func (forsaken) engineGone(*engine)           {}

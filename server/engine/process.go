@@ -124,9 +124,11 @@ func (s *shard) gone(e *engine) {
 	e.process = nil
 	s.pool.Exited(e.pooled, *e.exit.Load(), s.now())
 	s.stats.left(e)
-	if t := e.bound; t != nil {
-		s.after(func() { t.engineGone(e) })
-	}
+	s.after(func() {
+		if t := e.bound; t != nil { // whose it is by then
+			t.engineGone(e)
+		}
+	})
 }
 
 // spec says how an engine is started.
