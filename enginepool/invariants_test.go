@@ -169,7 +169,7 @@ func CheckQuiescent(t testing.TB, p *Pool, now int64) {
 			if b.trade.asked {
 				t.Errorf("shard %d waits for an answer about %s", i, l.Login.Application)
 			}
-			if b.waiting.len == 0 {
+			if b.waiting.len == 0 || l.Paused() {
 				continue
 			}
 			for j := range l.bays {

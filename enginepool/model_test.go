@@ -219,7 +219,7 @@ func (m *model) disturb() {
 func (m *model) rule() {
 	r := m.r
 	s := m.pool.shards[r.IntN(len(m.pool.shards))]
-	switch r.IntN(4) {
+	switch r.IntN(6) {
 	case 0:
 		m.pool.Recycle()
 	case 1:
@@ -235,10 +235,13 @@ func (m *model) rule() {
 		l := m.pool.PrivateLine(Login{Application: "A", Type: "default", Mode: 1})
 		s.Start(Bound+Class(r.IntN(2)), l, nil, m.now)
 		l.Release(m.pool)
+	case 4:
+		paused := string(rune('A' + r.IntN(4)))
+		m.pool.Pause(func(l *Login) bool { return l.Application >= paused })
+	case 5:
+		m.pool.Pause(nil)
 	}
-	for i := range m.wakes { // as the user has been told to
-		m.tick(i)
-	}
+	m.tickAll() // as the user has been told to
 }
 
 // calm lets everything come to its end: engines behave from now on, and those that hang are shot.
@@ -254,6 +257,8 @@ func (m *model) calm() {
 	limits.MaxMemory, limits.MaxMemoryHard, limits.MaxRunTime = 0, 0, 0
 	limits.StealAfter = 50 * time.Millisecond
 	m.pool.SetLimits(&limits, false)
+	m.pool.Pause(nil)
+	m.tickAll()
 	m.dial(m.pool.shards[0], "last", 1, nil)
 	m.run(m.now + int64(10*time.Second))
 	m.settleDown()

@@ -10,6 +10,12 @@ func (p *Pool) Pause(which func(*Login) bool) {
 	}
 }
 
+// pausing tells whether lines may be paused.
+func (p *Pool) pausing() bool {
+	which := p.pauses.Load()
+	return which != nil && *which != nil
+}
+
 // pauseLine tells a line, which is in the table, whether it is paused. A line that Pause does not see in the table sees what Pause has
 // stored.
 func (p *Pool) pauseLine(l *Line) {

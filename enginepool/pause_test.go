@@ -28,9 +28,7 @@ func (w *world) pass(d time.Duration) { w.run(w.now + int64(d)) }
 
 func (w *world) pause(which func(*Login) bool) {
 	w.pool.Pause(which)
-	for i := range w.wakes {
-		w.tick(i)
-	}
+	w.tickAll()
 }
 
 // TestPause: what runs is finished, who waits waits on beside idle engines, on every shard, and nothing is started; later all are served.
@@ -89,4 +87,25 @@ func TestPausedStop(t *testing.T) {
 	if r.state != "refused" {
 		t.Errorf("%s after\n%s", r.state, w.log.String())
 	}
+}
+
+// TestPausedWaiters: who waits for a paused line wants no slot, so a kept line gets its engines.
+func TestPausedWaiters(t *testing.T) {
+	w, a := pausedWorld(t)
+	limits := *w.pool.Limits()
+	for i := range limits.Modes {
+		limits.Modes[i].MinEngines = 1
+	}
+	w.pool.SetLimits(&limits, false)
+	w.pause(func(l *Login) bool { return l.Application == "A" })
+	waits := w.request("a", a, 1)
+	b := w.pool.Line(Login{Application: "B", Type: "default"})
+	defer b.Release(w.pool)
+	b.Keep(true)
+	w.tickAll()
+	w.pass(50 * time.Millisecond)
+	if waits.state != "waiting" || !b.Ready() {
+		t.Errorf("%s, the kept line is ready: %v", waits.state, b.Ready())
+	}
+	w.cancel(waits)
 }

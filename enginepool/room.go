@@ -6,6 +6,7 @@ import "time"
 type room struct {
 	bay   *bay
 	asked int64 // when another shard was last asked to stop one
+	turn  int   // and which
 }
 
 // askPause is how long a bay waits until it asks again for a slot to be taken from another line.
@@ -47,13 +48,14 @@ func (r *room) makeHere(now int64) bool {
 	return true
 }
 
-// ask asks a shard on which an engine idles to stop one.
+// ask asks a shard on which an engine idles to stop one: another one each time, as that engine may be of no use here.
 func (r *room) ask(now int64) {
 	s := r.bay.shard
-	for i, other := range s.pool.shards {
-		if other != s && other.idles.Load() {
+	for range s.pool.shards {
+		r.turn = (r.turn + 1) % len(s.pool.shards)
+		if other := s.pool.shards[r.turn]; other != s && other.idles.Load() {
 			r.asked = now
-			s.host.Tell(i, Message{kind: msgEvict, line: r.bay.line, from: s.index})
+			s.host.Tell(r.turn, Message{kind: msgEvict, line: r.bay.line, from: s.index})
 			return
 		}
 	}

@@ -47,7 +47,10 @@ func (p *Pool) starving(now int64) *Line {
 
 // wanted tells whether somebody waits who may want a slot.
 func (p *Pool) wanted() bool {
-	return p.Limits().MaxEngines > 0 && slices.ContainsFunc(p.shards, func(s *Shard) bool { return s.waits.Load() })
+	if p.Limits().MaxEngines == 0 || !slices.ContainsFunc(p.shards, func(s *Shard) bool { return s.waits.Load() }) {
+		return false
+	}
+	return !p.pausing() || slices.ContainsFunc(p.Lines(), func(l *Line) bool { return l.waiting.Load() > 0 && !l.paused.Load() })
 }
 
 // surplus tells whether there are more engines than MaxEngines, which was lowered, and than are being stopped.

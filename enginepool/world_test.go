@@ -263,6 +263,15 @@ func (w *world) tick(shard int) {
 	w.check()
 }
 
+// tickAll has all shards tick. Until the last one has, somebody may wait for what Pool.Pause, SetLimits and others have brought.
+func (w *world) tickAll() {
+	for i, s := range w.pool.shards {
+		w.wakes[i] = 0
+		s.Tick(w.now)
+	}
+	w.check()
+}
+
 func (w *world) deliverAll() {
 	for n := 0; len(w.letters) > 0; n++ {
 		if n > 100000 {
@@ -299,6 +308,9 @@ func (w *world) settleDown() {
 func (h *fakeHost) Spawn(e *Engine) {
 	w := h.w
 	f := w.fake(e)
+	if e.Line().Paused() {
+		w.t.Errorf("%s is started for a line that is paused", e.Name)
+	}
 	w.say("spawn %s %s", e.Name, e.Line().Login.Application)
 	w.in(f.start, func() { w.on(f, func(s *Shard) { s.Hello(e, f.ahead, w.now) }) })
 }
@@ -330,6 +342,9 @@ func (h *fakeHost) Run(e *Engine, x *Waiter) {
 	r := w.waiters[x]
 	if r.state != "waiting" || x.queued || x.Line != e.line || e.moving() || e.Home() != h.index || r.shard != h.index {
 		w.t.Errorf("run of %s, which is %s, queued %v", r.name, r.state, x.queued)
+	}
+	if x.Line.Paused() {
+		w.t.Errorf("run of %s, whose line is paused", r.name)
 	}
 	w.say("run %s %s", e.Name, r.name)
 	r.state, r.e = "running", f
