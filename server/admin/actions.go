@@ -54,7 +54,9 @@ func (s *Server) action(a Action) {
 			fmt.Fprintln(w, "the form cannot be read")
 			return
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // an action may wait; where it cannot be set, it is cut
+		control := http.NewResponseController(w)
+		// An action may wait: neither the answer nor the look for the end of the connection has a limit. Where they cannot be set, it is cut.
+		_, _ = control.SetWriteDeadline(time.Time{}), control.SetReadDeadline(time.Time{})
 		s.log.Info("an action", "action", a.Name, "from", r.RemoteAddr)
 		text, err := a.Do(Request{Context: r.Context(), Values: r.Form})
 		switch {

@@ -89,7 +89,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
 	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
-		s.log.Warn("the admin listener is not on loopback: whoever reaches it sees everything", "addr", a.String())
+		s.log.Warn("the admin listener is not on loopback: whoever reaches it sees everything and gives orders", "addr", a.String())
 	}
 	s.ln = ln
 	s.serving.Go(func() { // ends with the listener; Close waits for it

@@ -150,9 +150,10 @@ func (s *stats) result(e *engine, c *call, result int, now int64) {
 	s.results[kindIndex(c.kind)][c.waiter.Mode+1][result].Add(1)
 	s.run[c.waiter.Mode+1].add(d)
 	s.busy.Add(d)
-	if e.pooled.Class == enginepool.Phantom {
+	switch {
+	case e.pooled.Class == enginepool.Phantom:
 		raise(&s.peaks.phantom, d)
-	} else {
+	case c.kind == revcap.KindClient:
 		raise(&s.peaks.run, d)
 	}
 	e.seen.slow(e, c, d)
