@@ -129,7 +129,7 @@ func (t *control) stopEngines(force bool, fields []byte) {
 	c := t.client
 	sel := parseSelector(fields)
 	c.state = stateBusy
-	c.shard.log.Info("engines are stopped", "client", c.info.remote, "force", force, "selectors", strings.Join(sel.words, " "))
+	c.shard.log.Info("engines are stopped", "client", c.info.remote, "force", force, "wide", sel.wide, "selectors", strings.Join(sel.words, " "))
 	c.door.eachShard(c.shard, func(s *shard) []string { return s.stopEngines(sel, force) }, func([]string) {
 		if force {
 			t.done(oes.Done, "All Engines shut down")
