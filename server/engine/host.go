@@ -204,6 +204,8 @@ func (h host) end(pooled *enginepool.Engine, sig syscall.Signal) {
 	switch {
 	case e.process != nil:
 		e.process.Signal(sig)
+	case pooled.Class == enginepool.External && e.conn != nil && sig == syscall.SIGKILL:
+		e.conn.Abort(errEngine) // it takes nothing any more: Close would wait for it
 	case pooled.Class == enginepool.External && e.conn != nil:
 		e.conn.Close()
 	default:
