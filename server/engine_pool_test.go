@@ -103,7 +103,7 @@ func TestEngine06Signatures(t *testing.T) {
 				cfg.Engine.Pool.MaxEngines, cfg.Engine.Pool.StealAfter = row.most, row.stealAfter
 				cfg.Engine.Client.LazyLogin = true
 			})
-			signatures(t, s, 6*row.most)
+			signatures(t, s, 2*row.most)
 		})
 	}
 }

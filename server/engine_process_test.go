@@ -235,6 +235,7 @@ func TestEngine07TaskTimeout(t *testing.T) {
 	s, _ := recording(t, func(cfg *config.Config) {
 		cfg.Engine.Pool.MaxEngines = 2
 		cfg.Engine.Modes = []config.EngineMode{{Mode: "2", TaskTimeout: 100 * time.Millisecond}}
+		cfg.Engine.Process.BreakTimeout = 100 * time.Millisecond
 	})
 	web := block
 	web.Mode = client.Web

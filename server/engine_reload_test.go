@@ -104,6 +104,7 @@ func TestEngine15Reload(t *testing.T) {
 		return true
 	}, "environment")
 	l.more(300)
+	began := time.Now()
 	var most atomic.Int64
 	stop := sample(2*time.Millisecond, func() { most.Store(max(most.Load(), int64(len(engineChildren(pid))))) })
 	rewrite(t, s.file, engineFile(command("version-two"), "[engine.pool]\nmax_engines = 4\nmax_requests = 0\n"))
@@ -118,6 +119,7 @@ func TestEngine15Reload(t *testing.T) {
 		return olds, youngs
 	}
 	eventually(t, "all engines are new", func() bool { olds, youngs := commands(); return olds == 0 && youngs > 0 })
+	t.Logf("all engines were new after %v", time.Since(began).Round(time.Millisecond))
 	l.more(300)
 	stop()
 	if most.Load() > 4 {
