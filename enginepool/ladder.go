@@ -170,7 +170,7 @@ func (e *Engine) tick(changed bool, now int64) {
 	case e.Class != Pooled || e.phase != Idle: // one that is active is looked at when it comes free
 	case e.term.stale():
 		e.term.replace(now)
-	case e.shard.pool.surplus():
+	case e.term.surplus():
 		e.stop(WhySurplus, now)
 	}
 }

@@ -74,6 +74,19 @@ func (l *Line) starves() bool { return l.engines.Load() == 0 && l.awaited() }
 // Keep has MinEngines of the line's mode live always. Any goroutine; Tick of the first shard does it.
 func (l *Line) Keep(on bool) { l.keep.Store(on) }
 
+// spares takes one engine off those that are ready if least of them stay: two shards never take the same one.
+func (l *Line) spares(least int) bool {
+	for {
+		n := l.ready.Load()
+		if int(n) <= least {
+			return false
+		}
+		if l.ready.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
+
 // text is what the last start that failed had to say.
 func (l *Line) text() string {
 	if t := l.failText.Load(); t != nil {

@@ -53,8 +53,17 @@ func (p *Pool) wanted() bool {
 	return !p.pausing() || slices.ContainsFunc(p.Lines(), func(l *Line) bool { return l.waiting.Load() > 0 && !l.paused.Load() })
 }
 
-// surplus tells whether there are more engines than MaxEngines, which was lowered, and than are being stopped.
-func (p *Pool) surplus() bool {
-	most := p.Limits().MaxEngines
-	return most > 0 && p.slots.Load()-p.leaving.Load() > int64(most)
+// claimSurplus counts one more engine as leaving if there are more than MaxEngines, which was lowered, and than are being stopped: two
+// shards never do for the same one.
+func (p *Pool) claimSurplus() bool {
+	for most := int64(p.Limits().MaxEngines); most > 0; {
+		leaving := p.leaving.Load() // before slots: one that goes meanwhile is missed rather than taken for one that stays
+		if p.slots.Load()-leaving <= most {
+			break
+		}
+		if p.leaving.CompareAndSwap(leaving, leaving+1) {
+			return true
+		}
+	}
+	return false
 }

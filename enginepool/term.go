@@ -64,10 +64,22 @@ func (t *term) outlived(now int64) Why {
 	if idles && s.pool.starving(now) != nil && s.pool.evicting.Load() == 0 {
 		return WhyEvicted // its own line does not starve: it has the engine
 	}
-	if s.pool.surplus() {
+	if t.surplus() {
 		return WhySurplus
 	}
 	return WhyNone
+}
+
+// surplus tells whether the engine has to go because there are too many, and then counts it among those that leave.
+func (t *term) surplus() bool {
+	e := t.engine
+	if !e.shard.pool.claimSurplus() {
+		return false
+	}
+	e.why = WhySurplus
+	e.leaves()
+	e.shard.pool.leaving.Add(-1) // the claim: e itself counts now
+	return true
 }
 
 // aged tells whether the engine has lived for MaxUpTime.
@@ -106,9 +118,12 @@ func (t *term) idledOut(now int64) {
 	switch l := e.line; {
 	case t.aged(now):
 		e.stop(WhyAge, now)
-	case l.keep.Load() && int(l.ready.Load()) <= limits.mode(l.Login.Mode).MinEngines:
-		t.idleUntil(now + int64(limits.IdleTimeout))
-	default:
+	case !l.keep.Load():
 		e.stop(WhyIdle, now)
+	case l.spares(limits.mode(l.Login.Mode).MinEngines):
+		e.tally = tallyNone // spares has taken it off
+		e.stop(WhyIdle, now)
+	default:
+		t.idleUntil(now + int64(limits.IdleTimeout))
 	}
 }
