@@ -237,8 +237,12 @@ func (t *engineTables) text(now time.Time) string {
 		if e.Busy > 0 {
 			busy = fmt.Sprintf("%.1fs", e.Busy)
 		}
+		memory := "" // not looked at yet
+		if e.Resident > 0 {
+			memory = fmt.Sprintf("%dM", e.Resident>>20)
+		}
 		line(e.Engine, e.Class, e.State, e.Application, e.User, e.Procedure, strconv.Itoa(e.Mode), e.Client, strconv.FormatInt(e.Requests, 10), busy,
-			now.Sub(e.Started).Round(time.Second).String(), strconv.FormatInt(e.PID, 10), fmt.Sprintf("%dM", e.Resident>>20))
+			now.Sub(e.Started).Round(time.Second).String(), strconv.FormatInt(e.PID, 10), memory)
 	}
 	if len(t.Queues) > 0 {
 		_ = w.Flush() // a Builder takes everything
