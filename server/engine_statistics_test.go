@@ -102,6 +102,9 @@ func TestStatisticsReconnect(t *testing.T) {
 		t.Skip("the port was taken meanwhile:", err)
 	}
 	defer ln.Close()
+	if err := ln.(*net.TCPListener).SetDeadline(time.Now().Add(2 * patience)); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +116,20 @@ func TestStatisticsReconnect(t *testing.T) {
 			t.Errorf("%q", record)
 		}
 		c.send("0^")
+	}
+	c.close() // between two records
+	again, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &engineClient{t: t, conn: again.(*net.TCPConn), in: bufio.NewReader(again)}
+	defer next.close()
+	if record := next.read(); !strings.HasPrefix(record, "-90^MAIN^{") {
+		t.Errorf("%q", record)
+	}
+	next.send("0^")
+	if n := strings.Count(s.log.text(), "statistics cannot be sent"); n != 1 {
+		t.Errorf("%d lines of the log, one was due", n)
 	}
 }
 

@@ -202,7 +202,9 @@ func (g *generator) deliver(ctx context.Context, link *recordLink, r record) {
 	if err != nil {
 		panic("BUG: engine: a record is no JSON: " + err.Error()) // it is made of numbers
 	}
-	for pause := pauseFirst; ; pause = min(2*pause, pauseLonger) {
+	pause := pauseFirst
+	for {
+		kept := link.conn != nil
 		err := link.send(ctx, g.cfg, text)
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -210,15 +212,20 @@ func (g *generator) deliver(ctx context.Context, link *recordLink, r record) {
 		case errors.Is(err, errRecordRefused):
 			g.log.Warn("the listener of statistics refuses our records", "error", err)
 			return
-		case pause == pauseFirst:
-			g.log.Warn("statistics cannot be sent; trying again", "error", err)
 		}
 		link.close()
+		if kept { // the listener has closed it meanwhile: a new one may do
+			continue
+		}
+		if pause == pauseFirst {
+			g.log.Warn("statistics cannot be sent; trying again", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
+		pause = min(2*pause, pauseLonger)
 	}
 }
 
