@@ -75,6 +75,7 @@ func startRelay(t testing.TB, change func(*config.Config)) *relayUnderTest {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Relay.Listen, cfg.Admin.Listen = []string{"127.0.0.1:0"}, "127.0.0.1:0"
+	cfg.Engine.Listen = nil // it would be a port that others may have
 	cfg.Loops = 2
 	cfg.DrainGrace = 0 // tests leave idle connections behind
 	f := config.DefaultFarm()
