@@ -106,7 +106,7 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 		case c.state != stateBusy:
 			c.handle(payload)
 		case isBreak(payload):
-			c.breakIn(payload)
+			c.running().breakIn(c.shard, payload)
 		}
 		done += n
 	}
@@ -147,15 +147,15 @@ func isBreak(payload []byte) bool {
 	return err == nil && (code == oes.Break || code == oes.Debug)
 }
 
-// breakIn takes a break out of turn: it has no reply of its own.
-func (c *client) breakIn(payload []byte) {
+// breakIn takes a break out of turn: it has no reply of its own. k may be nil: nothing runs.
+func (k *call) breakIn(s *shard, payload []byte) {
 	code, _, _ := oes.ParseCommand(payload) // isBreak has seen that it is one
-	switch k := c.running(); {
+	switch {
 	case k == nil:
 	case k.engine != nil:
 		k.engine.interrupt(k, code)
 	case code == oes.Break && k.waiter.Queued() && !k.probe: // no engine needs to see it
-		c.shard.pool.Cancel(&k.waiter)
+		s.pool.Cancel(&k.waiter)
 		k.owner.failed(k, "Broken by the client")
 		k.owner.over(k)
 	}
@@ -462,18 +462,19 @@ func (c *client) Drained(*loop.Conn) {
 		c.answer.drained()
 		return
 	}
-	for _, k := range []*call{&c.call, c.talkCall()} {
+	for _, k := range []*call{&c.call, c.talk.open()} {
 		if k != nil && k.engine != nil && k.engine.held == c {
 			k.engine.letGo()
 		}
 	}
 }
 
-func (c *client) talkCall() *call {
-	if c.talk == nil {
+// open is the call of a dialogue, or nil when there is none.
+func (d *dialogue) open() *call {
+	if d == nil {
 		return nil
 	}
-	return &c.talk.call
+	return &d.call
 }
 
 // Closed ends what the client had going on.

@@ -8,6 +8,7 @@ import (
 	"roundhouse/codec/frame"
 	"roundhouse/codec/oes"
 	"roundhouse/enginepool"
+	"roundhouse/server/loop"
 )
 
 // login is what a client has logged in as.
@@ -64,7 +65,7 @@ func (c *client) logIn(fields []byte) {
 	switch {
 	case why != "":
 		a.denied(why, "bad login")
-	case shared(&a.words) && !c.trusted():
+	case shared(&a.words) && !trusted(c.conn):
 		a.denied("Access Denied", "the user * from elsewhere")
 	case a.words.Location != "":
 		a.locate()
@@ -111,10 +112,10 @@ const maxWord = 1024 // bytes of a field of a login
 // shared tells whether a login is that of everybody: without a user, or without a password.
 func shared(words *enginepool.Login) bool { return words.User == "*" || words.Password == "*" }
 
-// trusted tells whether the client is on this machine, or has shown a certificate.
-func (c *client) trusted() bool {
-	state, ok := c.conn.TLS()
-	return ok && len(state.VerifiedChains) > 0 || c.conn.Remote().Addr().Unmap().IsLoopback()
+// trusted tells whether a client is on this machine, or has shown a certificate.
+func trusted(conn *loop.Conn) bool {
+	state, ok := conn.TLS()
+	return ok && len(state.VerifiedChains) > 0 || conn.Remote().Addr().Unmap().IsLoopback()
 }
 
 // fits tells whether the login is for the kind of engine, and the directory, that e is.
@@ -220,14 +221,14 @@ func (a *attempt) accept(details string) {
 	c.login = a.login
 	c.info = &clientInfo{id: c.conn.ID(), remote: c.info.remote, user: a.words.User, application: a.words.Application, mode: a.login.mode}
 	c.shard.stats.logins.Add(1)
-	details = fmt.Sprintf("%s;mode=%s;charset=%s", details, a.login.mode, c.charset())
+	details = fmt.Sprintf("%s;mode=%s;charset=%s", details, a.login.mode, charset(c.utf8))
 	c.reply(oes.Done, c.door.versionText(), details, "")
 	c.next(stateReady)
 }
 
-// charset is what the client's texts are in, as it is told.
-func (c *client) charset() string {
-	if c.utf8 {
+// charset is what a client's texts are in, as it is told.
+func charset(isUTF8 bool) string {
+	if isUTF8 {
 		return "utf-8"
 	}
 	return "8859_1"

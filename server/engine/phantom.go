@@ -27,15 +27,13 @@ type command struct {
 	args []byte
 }
 
-var errShared = errors.New("Access Denied")
-
 var errPhantom = errors.New("a phantom is a login of mode 3, and then Execute, Call and Input")
 
 // startPhantom takes the command of a client.
 func (t *control) startPhantom(fields []byte) {
 	c := t.client
 	c.state = stateBusy
-	c.shard.startPhantom(fields, c.trusted(), func(failure string) {
+	c.shard.startPhantom(fields, trusted(c.conn), func(failure string) {
 		if failure == "" {
 			t.done(oes.Done, "Phantom started")
 			return
@@ -50,11 +48,15 @@ func (t *control) startPhantom(fields []byte) {
 func (s *shard) startPhantom(fields []byte, trusted bool, told func(failure string)) {
 	p := &phantom{shard: s, told: told}
 	a, err := p.parse(fields)
-	if err == nil && shared(&a.words) && !trusted {
-		err = errShared
+	failure := ""
+	switch {
+	case err != nil:
+		failure = err.Error()
+	case shared(&a.words) && !trusted:
+		failure = "Access Denied"
 	}
-	if err != nil {
-		s.after(func() { told(err.Error()) })
+	if failure != "" {
+		s.after(func() { told(failure) })
 		return
 	}
 	start := func() {

@@ -174,7 +174,7 @@ func (a *attempt) takeOver(p *parked) {
 	e.client.Store(c.info)
 	c.shard.stats.logins.Add(1)
 	c.shard.stats.resumes.Add(1)
-	details := fmt.Sprintf("%s;mode=%s;charset=%s", e.details(true), a.login.mode, c.charset())
+	details := fmt.Sprintf("%s;mode=%s;charset=%s", e.details(true), a.login.mode, charset(c.utf8))
 	if d := p.talk; d != nil {
 		if d.dropped {
 			details += ";dropped=1"
