@@ -508,7 +508,7 @@ var labBehaviours = map[string]func(c *sdk.Context) ([]byte, error){
 		return nil, err
 	},
 	"until": func(c *sdk.Context) ([]byte, error) {
-		_, err := waitFor(c, func() bool { _, err := os.Stat(c.Arg(1)); return err == nil }, nil)
+		err := waitFor(c, func() bool { _, err := os.Stat(c.Arg(1)); return err == nil }, nil)
 		return []byte("seen"), err
 	},
 	"trickle": func(c *sdk.Context) ([]byte, error) {
@@ -523,7 +523,7 @@ var labBehaviours = map[string]func(c *sdk.Context) ([]byte, error){
 		return nil, err
 	},
 	"debug": func(c *sdk.Context) ([]byte, error) {
-		_, err := waitFor(c, c.Debugging, c.Done())
+		err := waitFor(c, c.Debugging, c.Done())
 		return []byte("debugging"), err
 	},
 	"infos": func(c *sdk.Context) ([]byte, error) {
@@ -538,19 +538,19 @@ var labBehaviours = map[string]func(c *sdk.Context) ([]byte, error){
 }
 
 // waitFor waits until ok says true; until then it ends with broken, and when the server has gone.
-func waitFor(c *sdk.Context, ok func() bool, broken <-chan struct{}) (struct{}, error) {
+func waitFor(c *sdk.Context, ok func() bool, broken <-chan struct{}) error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-c.Gone():
-			return struct{}{}, sdk.ErrGone
+			return sdk.ErrGone
 		case <-broken:
-			return struct{}{}, c.Err()
+			return c.Err()
 		}
 	}
-	return struct{}{}, nil
+	return nil
 }
 
 // note appends a line to a file.

@@ -234,7 +234,7 @@ func TestEngine03Verbs(t *testing.T) {
 	s := startEngines(t, nil)
 	c := s.login("-1")
 	for _, code := range []int{5, 11, 17, 20, 99} {
-		c.talk(fmt.Sprintf("%d^echo^x^^", code), fmt.Sprintf("0^x^^"))
+		c.talk(fmt.Sprintf("%d^echo^x^^", code), "0^x^^")
 		c.talk(fmt.Sprintf("%d^raw^x^^y^", code), fmt.Sprintf("0^%d^raw^x^^y^^", code))
 	}
 	c.talk("3^raw^a^", "0^3^raw^a^^", "4^raw^a", "0^4^raw^a^^", "400^raw^a^", "0^400^raw^a^^", "3", "1^no engine of this name: ask, chat, commands, crash, echo, flood, garbage, hang, leak, mix, print, slow, upper^")
