@@ -49,6 +49,7 @@ type Door struct {
 	zombies   atomic.Int64
 	first     atomic.Bool // a client has come
 	draining  atomic.Bool
+	closing   atomic.Bool // idle clients are sent away
 	starting  sync.WaitGroup // goroutines that touch disks and start processes
 	processes sync.WaitGroup // processes that have not been reaped
 }
@@ -203,6 +204,11 @@ func (d *Door) openClient(isUTF8, chars bool) func(*loop.Conn) loop.Session {
 		}
 		c := s.newClient(conn, chars)
 		c.utf8 = isUTF8
+		if d.closing.Load() { // accepted just before the listener was closed
+			d.clients.Add(1)
+			c.leave()
+			return c
+		}
 		if most := d.settings.Load().cfg.Client.MaxConnections; int(d.clients.Add(1)) > most && most > 0 {
 			s.warn("a client was refused", "client", c.info.remote, "reason", "too many connections", "limit", most)
 			c.refuse("Too many connections", "too many connections")
@@ -262,6 +268,8 @@ func (d *Door) Drain(ctx context.Context) error {
 	d.admin.resumeAll()
 	grace := time.Now().Add(d.settings.Load().whole.DrainGrace)
 	over := waitUntil(ctx, func() bool { return d.clients.Load() == 0 || d.InFlight() == 0 && time.Now().After(grace) })
+	d.closing.Store(true)
+	over = over && waitUntil(ctx, func() bool { return d.dismissIdle() == 0 })
 	if !over {
 		d.log.Warn("requests are cut: the time to drain is over", "in_flight", d.InFlight())
 	}
@@ -274,6 +282,25 @@ func (d *Door) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// dismissIdle closes the connections of clients that have nothing going on, and returns how many have: their command may have come just
+// now, and they leave with its reply.
+func (d *Door) dismissIdle() int64 {
+	var busy atomic.Int64
+	d.group.Each(func(l *loop.Loop) {
+		l.Conns(func(conn *loop.Conn) {
+			c, ok := conn.Session().(*client)
+			switch {
+			case !ok || c.state == stateLeaving:
+			case c.state == stateOpen || c.state == stateReady:
+				c.leave()
+			default:
+				busy.Add(1)
+			}
+		})
+	})
+	return busy.Load()
 }
 
 // dismiss closes what is left of clients and stops all engines.
