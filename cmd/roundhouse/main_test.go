@@ -82,7 +82,9 @@ func TestVersionAsJSON(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	defer func(f func(context.Context, *config.Config, <-chan *config.Config, *slog.Logger) error) { runServer = f }(runServer)
+	defer func(f func(context.Context, *config.Config, <-chan *config.Config, *slog.Logger) error) {
+		runServer = f
+	}(runServer)
 	for _, row := range []struct {
 		fails error
 		code  int
