@@ -264,7 +264,7 @@ func pushed(c *engineClient, ok string) (all string, replies int) {
 
 // TestEngine08ClientWait has a client that does not take its turn.
 func TestEngine08ClientWait(t *testing.T) {
-	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Client.Wait = 50 * time.Millisecond })
+	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Client.Wait = 500 * time.Millisecond })
 	c := s.login("1")
 	c.talk("3^ask^", "019^Name? ^", "19^quick^", "00^Hello quick^", "3^ask^", "019^Name? ^")
 	c.ended()

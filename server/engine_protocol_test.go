@@ -345,13 +345,13 @@ func TestEngineMalformedFrames(t *testing.T) {
 
 // TestEngineFramesInTime has many frames, none of which is ever unread for long: no time runs from one to the next.
 func TestEngineFramesInTime(t *testing.T) {
-	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Client.ReadTimeout = 300 * time.Millisecond })
+	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Client.ReadTimeout = time.Second })
 	c := s.dial()
 	half := framed("-5^")
 	c.write(half[:5])
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < 700*time.Millisecond; <-tick.C { // each write ends a frame and begins another
+	for began := time.Now(); time.Since(began) < 1300*time.Millisecond; <-tick.C { // each write ends a frame and begins another
 		c.write(half[5:] + half[:5])
 		if got := c.read(); !strings.HasPrefix(got, "0^Startup") {
 			t.Fatal(got)

@@ -265,7 +265,7 @@ func TestEngine11Stop(t *testing.T) {
 func TestEngine11PooledZombie(t *testing.T) {
 	s := startEngines(t, func(cfg *config.Config) {
 		keepZombies(cfg)
-		cfg.Engine.Zombies.Timeout = 300 * time.Millisecond
+		cfg.Engine.Zombies.Timeout = time.Second
 		cfg.Engine.Pool.MaxEngines = 1
 	})
 	stop := filepath.Join(t.TempDir(), "stop")
@@ -319,7 +319,7 @@ func TestEngine11NotKept(t *testing.T) {
 
 // TestEngine11IdleKept has shut-down flags 0: an engine with nothing to do stays when its client leaves, by a logoff or not.
 func TestEngine11IdleKept(t *testing.T) {
-	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Pool.IdleTimeout = 400 * time.Millisecond })
+	s := startEngines(t, func(cfg *config.Config) { cfg.Engine.Pool.IdleTimeout = time.Second })
 	c := s.dial()
 	d := c.mustLogin("1^u^p^APP^1^^^^0^^")
 	for i := range 4 {
