@@ -18,7 +18,7 @@ type Line struct {
 	refs      atomic.Int64 // sessions that hold the line and engines of it; dead when it has left the table
 	ready     atomic.Int32 // engines that have logged in
 	starting  atomic.Int32 // engines that have not
-	engines   atomic.Int32 // engines that hold a slot
+	engines   atomic.Int64 // engines that hold a slot
 	waiting   atomic.Int32 // requests
 	failures  atomic.Int32 // engines that ended before they had a request, in a row
 	keep      atomic.Bool  // MinEngines of it live always

@@ -126,15 +126,23 @@ func (b *bay) start(now int64) bool {
 	if starving := p.starving(now); starving != nil && starving != l { // the next slot is not for us
 		return false
 	}
+	most := 0
+	if l.Login.Server != "" { // its clients share one engine
+		most = 1
+	}
+	if !reserve(&l.engines, most) {
+		return false
+	}
 	if !reserve(&p.starting, max(1, limits.SpawnRate)) {
+		l.engines.Add(-1)
 		return false
 	}
 	if !reserve(&p.slots, limits.MaxEngines) {
+		l.engines.Add(-1)
 		p.starting.Add(-1)
 		return false
 	}
-	l.engines.Add(1)
-	b.spawn(p.newEngine(Pooled, "", now), now)
+	b.spawn(p.newEngine(Pooled, l.Login.Server, now), now)
 	return true
 }
 

@@ -755,3 +755,20 @@ func TestEngineLostInControl(t *testing.T) {
 	s.eventuallyRows("the engine ends", func(rows []engineRow) bool { return len(rows) == 0 })
 	c.want("1^Access Denied^", "11^Not logged in^")
 }
+
+// TestEngine01NamedEngine checks that clients which name an engine share that one, and no other client gets it.
+func TestEngine01NamedEngine(t *testing.T) {
+	s := startEngines(t, nil)
+	for _, name := range []string{"DEBUG", "DEBUG", "OTHER", "DEBUG", ""} {
+		c := s.dial()
+		defer c.close()
+		c.mustLogin("1^guest^pw^EXAMPLES^0^" + name + "^^^^^")
+	}
+	names := map[string]int{}
+	for _, row := range s.rows() {
+		names[row.name]++
+	}
+	if len(names) != 3 || names["DEBUG"] != 1 || names["OTHER"] != 1 {
+		t.Errorf("engines %v, want DEBUG, OTHER and one that the server has named", names)
+	}
+}

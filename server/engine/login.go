@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -163,10 +164,25 @@ func (a *attempt) decide() {
 	case a.was == stateReady && c.bound != nil && !a.pooled && a.fits(c.bound):
 		a.logTo()
 	case a.pooled:
+		a.words.Server = a.sharedEngine()
 		a.logInPooled()
 	default:
 		a.logInBound()
 	}
+}
+
+// ownName is how the server itself names engines.
+var ownName = regexp.MustCompile(`^E\d{4,}$`)
+
+// sharedEngine is the name of the one engine that all with this login and this name share; empty: any engine. What names an engine of
+// the past is no such name.
+func (a *attempt) sharedEngine() string {
+	const most = 64 // bytes
+	printable := !strings.ContainsFunc(a.server, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' })
+	if len(a.server) > most || !printable || ownName.MatchString(a.server) {
+		return ""
+	}
+	return a.server
 }
 
 // logInPooled accepts the login when an engine has taken its words, or waits for one to do so.

@@ -154,7 +154,9 @@ func (p *parked) mayResume(a *attempt, token string) bool {
 		was, err := netip.ParseAddrPort(p.info.remote)
 		known = err == nil && was.Addr() == c.conn.Remote().Addr()
 	}
-	return known && p.info.mode == a.login.mode && c.door.pool.SameSignature(p.line, a.words)
+	words := a.words
+	words.Server = p.line.Login.Server // the name was that of the engine
+	return known && p.info.mode == a.login.mode && c.door.pool.SameSignature(p.line, words)
 }
 
 // takeOver gives the client the parked engine, and the call on it.
@@ -168,6 +170,7 @@ func (a *attempt) takeOver(p *parked) {
 		c.bound = e
 		e.bound = &boundLogin{c: c, a: a}
 	} else {
+		a.words.Server = p.line.Login.Server
 		c.login.line = c.door.pool.Line(a.words)
 	}
 	c.info = &clientInfo{id: c.conn.ID(), remote: c.info.remote, user: a.words.User, application: a.words.Application, mode: a.login.mode}
