@@ -49,7 +49,7 @@ type Door struct {
 	zombies   atomic.Int64
 	first     atomic.Bool // a client has come
 	draining  atomic.Bool
-	closing   atomic.Bool // idle clients are sent away
+	closing   atomic.Bool    // idle clients are sent away
 	starting  sync.WaitGroup // goroutines that touch disks and start processes
 	processes sync.WaitGroup // processes that have not been reaped
 }

@@ -33,6 +33,7 @@ type engine struct {
 	login   uint64  // rid of the pool's login; 0: it does not log in
 	own     call    // for the procedures that the server runs on it
 	ending  bool    // its connection is closed, or is being closed
+	handed  bool    // its tenant has it
 	held    *client // whose output is full: reading has stopped until it drains
 	secret  string  // with which a client comes back to it
 	hail    greeting
@@ -317,9 +318,8 @@ func (e *engine) broken(why enginepool.Why, text string) {
 	s := e.shard
 	calls := e.calls
 	e.calls = nil
-	up := e.pooled.Phase() == enginepool.Ready || e.pooled.Phase() == enginepool.Active
 	s.pool.Broken(e.pooled, why, text, s.now())
-	if t := e.bound; t != nil && up { // at once: its client is to give it no more calls
+	if t := e.bound; t != nil && e.handed { // at once: its client is to give it no more calls
 		t.engineGone(e)
 	}
 	for _, c := range calls {

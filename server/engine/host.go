@@ -118,7 +118,14 @@ func (h host) Refuse(w *enginepool.Waiter, r enginepool.Refusal) {
 // Ready tells that a bound engine or a phantom has logged in.
 func (h host) Ready(pooled *enginepool.Engine) {
 	e := pooled.Owner.(*engine)
-	h.after(func() { e.bound.engineReady(e) })
+	h.after(func() {
+		if e.ending { // meanwhile
+			e.bound.engineFailed(e, "the engine has ended")
+			return
+		}
+		e.handed = true
+		e.bound.engineReady(e)
+	})
 }
 
 // Failed tells that a bound engine or a phantom did not come up.
