@@ -99,7 +99,7 @@ func TestEngineDialIn(t *testing.T) {
 
 // TestEngineDialInApplications has engines for different applications.
 func TestEngineDialInApplications(t *testing.T) {
-	s, at := startDialIn(t, func(cfg *config.Config) { cfg.Engine.Defaults.QueueTimeout = 300 * time.Millisecond })
+	s, at := startDialIn(t, func(cfg *config.Config) { cfg.Engine.Defaults.QueueTimeout = time.Second })
 	dialIn(t, "upper", at, dialInToken, "--apps", "first,second")
 	dialIn(t, "echo", at, dialInToken, "--apps", "THIRD")
 	s.dialledIn(2)

@@ -100,7 +100,7 @@ func TestEngine18LargeOutput(t *testing.T) {
 
 // TestEngine18SlowClient has a client not read: its engine waits, another one serves everybody else, and then all of the output comes.
 func TestEngine18SlowClient(t *testing.T) {
-	const size = 16 << 20
+	const size = 6 << 20
 	for _, row := range []struct{ name, mode, one string }{{"one", "2", "one^"}, {"chunks", "2", ""}, {"push", "1+", ""}} {
 		t.Run(row.name, func(t *testing.T) {
 			command := programCommand(t, "mix")
@@ -201,7 +201,7 @@ func TestEngine18Leaves(t *testing.T) {
 			})
 			for range 5 {
 				c := s.login("2")
-				c.send(fmt.Sprintf("3^flood^%d^%s", 20<<20, one))
+				c.send(fmt.Sprintf("3^flood^%d^%s", 6<<20, one))
 				if b, err := c.in.Peek(8); err != nil {
 					t.Fatal(b, err)
 				}

@@ -151,7 +151,7 @@ func TestEngine07MaxUpTime(t *testing.T) {
 // TestEngine07MaxRunTime ends requests that take too long, with all steps of the ladder.
 func TestEngine07MaxRunTime(t *testing.T) {
 	short := func(cfg *config.Config) {
-		cfg.Engine.Pool.MaxRunTime = 150 * time.Millisecond
+		cfg.Engine.Pool.MaxRunTime = 400 * time.Millisecond
 		cfg.Engine.Process.BreakTimeout, cfg.Engine.Process.KillTimeout = 100*time.Millisecond, 100*time.Millisecond
 	}
 	dir := t.TempDir()
@@ -171,7 +171,7 @@ func TestEngine07MaxRunTime(t *testing.T) {
 			old := output(t, c, "pid")
 			began := time.Now()
 			fails(t, c, text, row.params...)
-			if took := time.Since(began); took < 150*time.Millisecond || took > 5*time.Second {
+			if took := time.Since(began); took < 400*time.Millisecond || took > 5*time.Second {
 				t.Errorf("it took %v", took)
 			}
 			if next := output(t, c, "pid"); next == old {
@@ -196,7 +196,7 @@ func TestEngine07MaxRunTimeBroken(t *testing.T) {
 	s := startEngines(t, func(cfg *config.Config) {
 		withEngine(cfg, "sh "+script)
 		cfg.Engine.Defaults.Procedure = "SLOW"
-		cfg.Engine.Pool.MaxRunTime, cfg.Engine.Pool.MaxEngines = 200*time.Millisecond, 1
+		cfg.Engine.Pool.MaxRunTime, cfg.Engine.Pool.MaxEngines = 500*time.Millisecond, 1
 	})
 	c := connect(t, s.addr, block)
 	answers(t, c, "slept", "0")
@@ -213,7 +213,7 @@ func TestEngine07MaxRunTimeBroken(t *testing.T) {
 
 // TestEngine07Deadline has an engine that keeps to the deadline it is told: it lives on, whoever of the two tells the client first.
 func TestEngine07Deadline(t *testing.T) {
-	s, _ := recording(t, func(cfg *config.Config) { cfg.Engine.Pool.MaxRunTime = 150 * time.Millisecond })
+	s, _ := recording(t, func(cfg *config.Config) { cfg.Engine.Pool.MaxRunTime = 300 * time.Millisecond })
 	c := connect(t, s.addr, block)
 	for range 3 {
 		if _, err := execute(c, "slow", "1h"); !isAnswer(err, "Deadline exceeded") && !isAnswer(err, "Maximum run time exceeded") {
@@ -234,7 +234,7 @@ func running(pid int) bool {
 func TestEngine07TaskTimeout(t *testing.T) {
 	s, _ := recording(t, func(cfg *config.Config) {
 		cfg.Engine.Pool.MaxEngines = 2
-		cfg.Engine.Modes = []config.EngineMode{{Mode: "2", TaskTimeout: 100 * time.Millisecond}}
+		cfg.Engine.Modes = []config.EngineMode{{Mode: "2", TaskTimeout: 200 * time.Millisecond}}
 		cfg.Engine.Process.BreakTimeout = 100 * time.Millisecond
 	})
 	web := block
