@@ -130,7 +130,7 @@ func (t *control) stopEngines(force bool, fields []byte) {
 	sel := parseSelector(fields)
 	c.state = stateBusy
 	c.shard.log.Info("engines are stopped", "client", c.info.remote, "force", force, "wide", sel.wide, "selectors", strings.Join(sel.words, " "))
-	c.door.eachShard(c.shard, func(s *shard) []string { return s.stopEngines(sel, force) }, func([]string) {
+	c.shard.onEach(func(s *shard) []string { return s.stopEngines(sel, force) }, func([]string) {
 		if force {
 			t.done(oes.Done, "All Engines shut down")
 		} else {
@@ -218,14 +218,14 @@ func (s *shard) failCalls(e *engine, text string) {
 	}
 }
 
-// eachShard runs f on every loop, and then done on that of from, with all that f returned.
-func (d *Door) eachShard(from *shard, f func(*shard) []string, done func(all []string)) {
-	left := len(d.shards)
+// onEach runs f on every loop, and then done on that of s, with all that f returned.
+func (s *shard) onEach(f func(*shard) []string, done func(all []string)) {
+	left := len(s.door.shards)
 	var all []string
-	for _, s := range d.shards {
-		s.loop.Post(func() {
-			found := f(s)
-			from.loop.Post(func() {
+	for _, each := range s.door.shards {
+		each.loop.Post(func() {
+			found := f(each)
+			s.loop.Post(func() {
 				all = append(all, found...)
 				if left--; left == 0 {
 					done(all)

@@ -200,7 +200,7 @@ func (a *attempt) takeOver(p *parked) {
 func (a *attempt) listParked() {
 	c := a.client
 	var names []string
-	c.door.eachShard(c.shard, func(s *shard) []string {
+	c.shard.onEach(func(s *shard) []string {
 		var found []string
 		for name, p := range s.parked {
 			if p.info.mode == a.login.mode && s.door.pool.SameSignature(p.line, a.words) {
