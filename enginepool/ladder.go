@@ -57,7 +57,7 @@ func (e *Engine) stop(why Why, now int64) {
 	case Starting:
 		e.terminate(now)
 	case Timer:
-		if e.why == WhyProc {
+		if why == WhyProc { // and not e.why: it may have been asked to stop while the procedure ran, which then failed
 			e.logOff(now)
 		}
 	}
