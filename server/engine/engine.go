@@ -33,7 +33,6 @@ type engine struct {
 	login   uint64  // rid of the pool's login; 0: it does not log in
 	own     call    // for the procedures that the server runs on it
 	ending  bool    // its connection is closed, or is being closed
-	handed  bool    // its tenant has it
 	held    *client // whose output is full: reading has stopped until it drains
 	secret  string  // with which a client comes back to it
 	hail    greeting
@@ -54,6 +53,7 @@ type engine struct {
 type greeting struct {
 	done  bool
 	guest bool       // it has dialled in: it must show the token
+	given bool       // its tenant has it
 	timer loop.Timer // of a guest
 }
 
@@ -319,7 +319,7 @@ func (e *engine) broken(why enginepool.Why, text string) {
 	calls := e.calls
 	e.calls = nil
 	s.pool.Broken(e.pooled, why, text, s.now())
-	if t := e.bound; t != nil && e.handed { // at once: its client is to give it no more calls
+	if t := e.bound; t != nil && e.hail.given { // at once: its client is to give it no more calls
 		t.engineGone(e)
 	}
 	for _, c := range calls {

@@ -123,7 +123,7 @@ func (h host) Ready(pooled *enginepool.Engine) {
 			e.bound.engineFailed(e, "the engine has ended")
 			return
 		}
-		e.handed = true
+		e.hail.given = true
 		e.bound.engineReady(e)
 	})
 }

@@ -75,11 +75,11 @@ func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
 // keepLines holds the lines of which the configuration wants engines ready at any time, and lets go of those that old wanted. old may
 // be nil.
 func (d *Door) keepLines(old, set *settings) {
-	before := d.keptLines(old)
+	before := old.keptLines(d)
 	for _, l := range before {
 		l.Keep(false)
 	}
-	for _, l := range d.keptLines(set) {
+	for _, l := range set.keptLines(d) {
 		l.Keep(true) // held until a reload; modes may have one line in common
 	}
 	for _, l := range before {
@@ -89,10 +89,10 @@ func (d *Door) keepLines(old, set *settings) {
 }
 
 // keptLines are the lines of which engines are kept ready, each held once more.
-func (d *Door) keptLines(set *settings) []*enginepool.Line {
+func (set *settings) keptLines(d *Door) []*enginepool.Line {
 	var lines []*enginepool.Line
 	for mode := oes.JD3; set != nil && mode <= oes.Web; mode++ {
-		if l := d.keptLine(set, mode); l != nil {
+		if l := set.keptLine(d, mode); l != nil {
 			lines = append(lines, l)
 		}
 	}
@@ -100,7 +100,7 @@ func (d *Door) keptLines(set *settings) []*enginepool.Line {
 }
 
 // keptLine is the line of a mode of which engines are kept ready, held once more; nil: of none.
-func (d *Door) keptLine(set *settings, mode oes.Mode) *enginepool.Line {
+func (set *settings) keptLine(d *Door, mode oes.Mode) *enginepool.Line {
 	m := set.cfg.For(int(mode))
 	if m.MinEngines == 0 || m.Pooling != "request" {
 		return nil
