@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"roundhouse/codec/revcap"
 )
 
@@ -115,10 +117,37 @@ func ofDescriptor(in, out int, quick bool) (channel, error) {
 	}
 	ch := channel{r: r, w: w, close: func() error { return errors.Join(w.Close(), closeOther(r, w)) }}
 	ch.cut = func() { _ = r.SetReadDeadline(past) } // a plain file is never waited for
+	if socket && quick {
+		ch.r = &pollReader{fd: in, wait: []unix.PollFd{{Fd: int32(in), Events: unix.POLLIN}}}
+	}
 	if socket {
 		ch.cut = func() { _ = syscall.Shutdown(in, syscall.SHUT_RD) } // the peer may have gone
 	}
 	return ch, nil
+}
+
+// pollReader reads a socket that blocks. It sleeps in poll: who sleeps in read is also woken, for nothing, whenever the peer has taken
+// something that was written, which costs both sides more than the second system call.
+type pollReader struct {
+	fd   int
+	wait []unix.PollFd
+}
+
+func (r *pollReader) Read(b []byte) (int, error) {
+	for {
+		if _, err := unix.Poll(r.wait, -1); err != nil && err != unix.EINTR {
+			return 0, err
+		}
+		switch n, err := unix.Read(r.fd, b); {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
 }
 
 func closeOther(r, w *os.File) error {
