@@ -23,6 +23,7 @@ build: ## build bin/roundhouse and bin/rsoe
 
 test: tools ## run all tests, with the race detector and in random order
 	@go test -race -shuffle=on ./...
+	@go test -run Allocates ./server
 
 race: tools ## run all tests three times over, to give races a chance to show
 	@go test -race -shuffle=on -count=3 ./...
