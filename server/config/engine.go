@@ -78,7 +78,8 @@ type EngineClient struct {
 	Wait time.Duration `toml:"wait"`
 	// From the first byte of a request until it is complete. More than 0.
 	ReadTimeout time.Duration `toml:"read_timeout"`
-	// What becomes of a request whose client has gone: break, finish or kill.
+	// What becomes of a request whose client has gone: break, finish or kill. One that has only ended its side of the connection cannot
+	// be told from one that has gone: it is given 2 s for the reply, with finish as long as it takes.
 	OnDisconnect string `toml:"on_disconnect"`
 	// Whether a login is accepted without an engine, which the first request then waits for.
 	LazyLogin bool `toml:"lazy_login"`
