@@ -25,7 +25,7 @@ func StillPSS(ctx context.Context, pids []int, l StillLimits) (pss int64, ok boo
 	var low, high int64 // of the readings since
 	since := begin
 	for {
-		if pss, err = sumPSS(pids); err != nil {
+		if pss, err = SumPSS(pids); err != nil {
 			return 0, false, err
 		}
 		if pss == 0 {
@@ -48,7 +48,8 @@ func StillPSS(ctx context.Context, pids []int, l StillLimits) (pss int64, ok boo
 	}
 }
 
-func sumPSS(pids []int) (sum int64, err error) {
+// SumPSS reads the PSS of processes, in bytes. One that is gone has none.
+func SumPSS(pids []int) (sum int64, err error) {
 	for _, pid := range pids {
 		n, err := ReadPSS(pid)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roundhouse/bench/harness"
 )
 
 func TestMeasure(t *testing.T) {
@@ -21,7 +23,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &options{n: 50, settle: limits{still: time.Millisecond, deadline: 20 * time.Second}}
+	o := &options{n: 50, settle: harness.StillLimits{Still: time.Millisecond, Deadline: 20 * time.Second}}
 	for _, request := range []bool{true, false} {
 		r, err := measure(t.Context(), o, target{pids: []int{os.Getpid()}, url: u}, request)
 		if err != nil {

@@ -29,12 +29,12 @@ const (
 )
 
 type options struct {
-	n         int      // connections
-	modes     []bool   // with a request, without
-	settle    limits   // when the memory counts as still
-	contender string   // name of a starter
-	url       *url.URL // of a server that runs already, nil: start one
-	pid       int      // of that server
+	n         int                 // connections
+	modes     []bool              // with a request, without
+	settle    harness.StillLimits // when the memory counts as still
+	contender string              // name of a starter
+	url       *url.URL            // of a server that runs already, nil: start one
+	pid       int                 // of that server
 	products  harness.Products
 }
 
@@ -65,8 +65,8 @@ func parseFlags(args []string) (*options, error) {
 	fs := flag.NewFlagSet("idle", flag.ContinueOnError)
 	fs.IntVar(&o.n, "n", 19000, "client connections")
 	mode := fs.String("mode", "both", "request (one relayed request on each connection), bare (none), or both")
-	fs.DurationVar(&o.settle.deadline, "settle", time.Minute, "how long to wait at most until the memory stands still")
-	fs.DurationVar(&o.settle.still, "still", 2*time.Second, "how long it has to stand still")
+	fs.DurationVar(&o.settle.Deadline, "settle", time.Minute, "how long to wait at most until the memory stands still")
+	fs.DurationVar(&o.settle.Still, "still", 2*time.Second, "how long it has to stand still")
 	fs.StringVar(&o.contender, "contender", "roundhouse", "what to start")
 	rawURL := fs.String("url", "", "URL that answers 200, of a server that runs already; needs -pid")
 	fs.IntVar(&o.pid, "pid", 0, "process of that server")

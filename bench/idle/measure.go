@@ -10,12 +10,6 @@ import (
 	"roundhouse/bench/harness"
 )
 
-// limits says when a figure counts as still.
-type limits struct {
-	still    time.Duration // for so long it has not changed by more than a two-hundredth
-	deadline time.Duration // give up after so long
-}
-
 // target is the server under test.
 type target struct {
 	pids   []int // the process whose connections they are, and its workers
@@ -82,10 +76,10 @@ func measure(ctx context.Context, o *options, t target, request bool) (r result,
 	if err := warmUp(ctx, t.url, warmRequests); err != nil {
 		return r, err
 	}
-	if r.before, _, err = settle(ctx, t.pids, o.settle); err != nil {
+	if r.before, _, err = harness.StillPSS(ctx, t.pids, o.settle); err != nil {
 		return r, err
 	}
-	othersBefore, err := sumPSS(t.others)
+	othersBefore, err := harness.SumPSS(t.others)
 	if err != nil {
 		return r, err
 	}
@@ -100,10 +94,10 @@ func measure(ctx context.Context, o *options, t target, request bool) (r result,
 		return r, err
 	}
 	fmt.Fprintf(os.Stderr, "%d connections opened in %v\n", o.n, time.Since(begin).Round(time.Millisecond))
-	if r.after, r.settled, err = settle(ctx, t.pids, o.settle); err != nil {
+	if r.after, r.settled, err = harness.StillPSS(ctx, t.pids, o.settle); err != nil {
 		return r, err
 	}
-	othersAfter, err := sumPSS(t.others)
+	othersAfter, err := harness.SumPSS(t.others)
 	if err != nil {
 		return r, err
 	}
@@ -154,47 +148,4 @@ func countDescriptors(pids []int) (sum int, err error) {
 		sum += n
 	}
 	return sum, nil
-}
-
-func sumPSS(pids []int) (sum int64, err error) {
-	for _, pid := range pids {
-		n, err := harness.ReadPSS(pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
-}
-
-// settle reads the PSS of processes until it stands still. ok is false if it never did; then pss is the last reading.
-func settle(ctx context.Context, pids []int, l limits) (pss int64, ok bool, err error) {
-	const pause, parts = 250 * time.Millisecond, 200
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	begin := time.Now()
-	var low, high int64 // of the readings since
-	since := begin
-	for {
-		if pss, err = sumPSS(pids); err != nil {
-			return 0, false, err
-		}
-		if pss == 0 {
-			return 0, false, fmt.Errorf("processes %v are gone", pids)
-		}
-		low, high = min(low, pss), max(high, pss)
-		if now := time.Now(); high-low > high/parts {
-			low, high, since = pss, pss, now
-		} else if now.Sub(since) >= l.still {
-			return pss, true, nil
-		}
-		if time.Since(begin) > l.deadline {
-			return pss, false, nil
-		}
-		select {
-		case <-ctx.Done():
-			return 0, false, ctx.Err()
-		case <-tick.C:
-		}
-	}
 }

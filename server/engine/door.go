@@ -267,15 +267,15 @@ func (d *Door) Drain(ctx context.Context) error {
 	d.draining.Store(true)
 	d.admin.resumeAll()
 	grace := time.Now().Add(d.settings.Load().whole.DrainGrace)
-	over := waitUntil(ctx, func() bool { return d.clients.Load() == 0 || d.InFlight() == 0 && time.Now().After(grace) })
+	over := loop.WaitUntil(ctx, func() bool { return d.clients.Load() == 0 || d.InFlight() == 0 && time.Now().After(grace) })
 	d.closing.Store(true)
-	over = over && waitUntil(ctx, func() bool { return d.dismissIdle() == 0 })
+	over = over && loop.WaitUntil(ctx, func() bool { return d.dismissIdle() == 0 })
 	if !over {
 		d.log.Warn("requests are cut: the time to drain is over", "in_flight", d.InFlight())
 	}
 	d.pool.Stop()
 	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].dismiss() })
-	if !waitUntil(ctx, func() bool { return len(d.pool.Engines()) == 0 }) {
+	if !loop.WaitUntil(ctx, func() bool { return len(d.pool.Engines()) == 0 }) {
 		d.log.Warn("engines are killed: the time to drain is over", "engines", len(d.pool.Engines()))
 	}
 	if !over {
@@ -316,20 +316,6 @@ func (s *shard) dismiss() {
 	for _, e := range append([]*enginepool.Engine(nil), s.pool.Engines()...) {
 		s.pool.Stop(e, enginepool.WhyShutdown, s.now())
 	}
-}
-
-// waitUntil waits for a condition that counters show; false means that ctx ended first.
-func waitUntil(ctx context.Context, ok func() bool) bool {
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-t.C:
-		}
-	}
-	return true
 }
 
 // Close kills what is left of engines and waits until all are reaped. It is called when the group has stopped.

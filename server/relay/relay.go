@@ -138,28 +138,14 @@ func (r *Relay) Drain(ctx context.Context) error {
 	r.closeListeners()
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].lastRequests() })
 	grace := time.Now().Add(r.cfg.DrainGrace)
-	r.waitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) })
+	loop.WaitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) })
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
-	if !r.waitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
+	if !loop.WaitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
 		r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
 		return ctx.Err()
 	}
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].closeLanes() })
 	return nil
-}
-
-// waitUntil waits for a condition that counters show; false means that ctx ended first.
-func (r *Relay) waitUntil(ctx context.Context, ok func() bool) bool {
-	t := time.NewTicker(5 * time.Millisecond)
-	defer t.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-t.C:
-		}
-	}
-	return true
 }
 
 // Close gives back what the door holds besides connections, which are the group's. It is called when the group has stopped.
