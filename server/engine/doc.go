@@ -1,6 +1,6 @@
 // Package engine is the engine door: clients with requests in length-framed messages on one side, engine processes on the other.
 //
-// The life of a client's connection: open (door.go) makes a client (client.go), whose frames are commands. A login (login.go) finds the
+// The life of a client's connection: open (door.go) makes a client (client.go, frames.go), whose frames are commands. A login (login.go) finds the
 // client's line in the pool, or starts an engine that is the client's own. Execute and Call make a call (call.go), which waits in the
 // pool for an engine, runs on it, and ends. In the block modes the client's answer collects the outcome into one reply (answer.go); in
 // character mode, and for a call with events, client and engine talk in a dialogue (dialogue.go), which outlives the connection when
