@@ -442,6 +442,7 @@ func TestEngineReplaced(t *testing.T) {
 	s := startEngines(t, func(cfg *config.Config) {
 		withEngine(cfg, command)
 		cfg.Engine.Pool.MaxEngines = 1
+		cfg.Engine.Pool.RetryUnstarted = false // the engine may be killed before it has begun: then it is lost, too
 	})
 	probes := s.probes()
 	bad, good := s.login("0"), s.login("0")
