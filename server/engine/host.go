@@ -176,10 +176,12 @@ func (e *engine) detach(c *call) {
 			ghost.unwanted = i > 0 && !finish
 			ghost.waiter.Line, ghost.waiter.Mode = c.waiter.Line, c.waiter.Mode
 			e.calls[i] = ghost
+			if i == 0 { // the engine waits for the client of the first one only
+				e.letGo()
+			}
 		}
 	}
 	c.engine = nil
-	e.letGo()
 }
 
 // Logoff asks an engine to finish and leave.

@@ -66,6 +66,7 @@ func (s *spool) write(k *call, b []byte) {
 		if k.engine != nil {
 			k.engine.letGo()
 		}
+		s.next() // if the reply has begun meanwhile
 	})
 }
 
