@@ -27,6 +27,9 @@ func (c *client) frame(in []byte) (payload []byte, n int, err error) {
 
 // frameOfChars cuts off as many UTF-8 characters as size says. A byte that is none counts as one.
 func frameOfChars(in []byte, head, size int) (payload []byte, n int, err error) {
+	if len(in) < size { // a character is a byte at least: what is far from complete is not counted through each time
+		return nil, 0, nil
+	}
 	end := 0
 	for ; size > 0; size-- {
 		if end >= len(in) || !utf8.FullRune(in[end:]) {
