@@ -381,3 +381,15 @@ func TestEngine07MaxSync(t *testing.T) {
 		return err == nil
 	})
 }
+
+// TestEngine07AutoRunHangs has a procedure of the start hang: the door opens all the same.
+func TestEngine07AutoRunHangs(t *testing.T) {
+	s := startEngines(t, func(cfg *config.Config) {
+		cfg.DrainTimeout = time.Second
+		cfg.Engine.Types = []config.EngineType{{Name: "default", Command: engineCommand("hang")}}
+		cfg.Engine.Process.StartTimeout, cfg.Engine.Process.LoginTimeout = 2*time.Second, time.Second
+		cfg.Engine.Runs = []config.EngineRun{{When: "auto", Procedure: "COLDSTART"}}
+	})
+	s.logged("has not ended", "opens all the same")
+	s.eventuallyRows("the engine of the procedure", func(rows []engineRow) bool { return enginesIn(rows, "running") == 1 })
+}

@@ -111,7 +111,8 @@ func newSettings(cfg *config.Config) (*settings, error) {
 	return set, nil
 }
 
-// Start runs what is to run before anybody connects, and opens the listeners. On an error none is left open.
+// Start runs what is to run before anybody connects, for no longer than an engine may take to come up, and opens the listeners. On an
+// error none is left open.
 func (d *Door) Start(ctx context.Context) error {
 	if err := startKeeper(d); err != nil {
 		return fmt.Errorf("engine: statistics.directory: %w", err)
@@ -120,8 +121,11 @@ func (d *Door) Start(ctx context.Context) error {
 	d.prepare()
 	ran := make(chan struct{})
 	d.shards[0].loop.Post(func() { d.startRuns(func() { close(ran) }) })
+	patience := d.settings.Load().cfg.Process.StartTimeout + d.settings.Load().cfg.Process.LoginTimeout
 	select {
 	case <-ran:
+	case <-time.After(patience):
+		d.log.Warn("a procedure that runs at the start has not ended: the door opens all the same", "after", patience)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
