@@ -22,6 +22,8 @@ import (
 type Config struct {
 	Relay  Relay  `toml:"relay"`
 	Engine Engine `toml:"engine"`
+	Router Router `toml:"router"`
+	Access Access `toml:"access"`
 	Admin  Admin  `toml:"admin"`
 	Log    Log    `toml:"log"`
 	Limits Limits `toml:"limits"`
@@ -118,7 +120,8 @@ type Limits struct {
 // DefaultListen is where the relay door opens when it is configured and nobody says where.
 const DefaultListen = "127.0.0.1:8080"
 
-// Default returns the configuration of the demonstration, less its farm and its engine: every field has the default of its manual.
+// Default returns the configuration of the demonstration, less its farm, its engine and the listeners of the router: every field has the
+// default of its manual.
 func Default() *Config {
 	return &Config{
 		Relay: Relay{
@@ -150,6 +153,8 @@ func Default() *Config {
 			TrailerBytes:    8 << 10,
 		},
 		Engine:       defaultEngine(),
+		Router:       defaultRouter(),
+		Access:       defaultAccess(),
 		Admin:        Admin{Listen: "127.0.0.1:8081"},
 		Log:          Log{Format: "auto", Verbosity: 1},
 		DrainTimeout: 30 * time.Second,

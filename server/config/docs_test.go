@@ -125,7 +125,7 @@ func writeEServerKeys(out *strings.Builder) {
 func fieldDocs(t *testing.T) map[string]string {
 	t.Helper()
 	docs := map[string]string{}
-	for _, file := range []string{"config.go", "farm.go", "engine.go"} {
+	for _, file := range []string{"config.go", "farm.go", "engine.go", "router.go", "access.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -75,7 +75,8 @@ func names(table reflect.Value) string {
 // isTables tells a list of tables, such as [[relay.farm]], from a scalar or a list of texts.
 func isTables(v reflect.Value) bool {
 	switch v.Interface().(type) {
-	case []RelayServer, []Farm, []Backend, []EngineMode, []EngineType, []EngineRun:
+	case []RelayServer, []Farm, []Backend, []EngineMode, []EngineType, []EngineRun,
+		[]RouterSubscription, []AccessUser, []AccessGroup, []AccessPermission:
 		return true
 	}
 	return false
@@ -98,6 +99,14 @@ func appendDefault(tables reflect.Value) (reflect.Value, int) {
 		element = EngineType{}
 	case []EngineRun:
 		element = DefaultEngineRun()
+	case []RouterSubscription:
+		element = DefaultRouterSubscription()
+	case []AccessUser:
+		element = AccessUser{}
+	case []AccessGroup:
+		element = AccessGroup{}
+	case []AccessPermission:
+		element = DefaultAccessPermission()
 	default:
 		panic(fmt.Sprintf("BUG: config: %s is no list of tables", tables.Type()))
 	}

@@ -15,7 +15,7 @@ import (
 // Sources says where a Config comes from.
 type Sources struct {
 	// TOML, RSConfig and EServer are paths of files; empty: there is none. Without any, the demonstration is configured.
-	TOML, RSConfig, EServer string
+	TOML, RSConfig, EServer, RTServer string
 	// Environ holds NAME=value pairs, as os.Environ returns them; those that start with ROUNDHOUSE_ count.
 	Environ []string
 	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
@@ -34,7 +34,7 @@ func Load(s Sources) (*Config, []Warning, error) {
 		s.ReadFile = os.ReadFile
 	}
 	l := &loader{problems: new(problems), Sources: s, cfg: Default(), from: origins{}}
-	l.cfg.Demo = s.TOML == "" && s.RSConfig == "" && s.EServer == ""
+	l.cfg.Demo = s.TOML == "" && s.RSConfig == "" && s.EServer == "" && s.RTServer == ""
 	if l.cfg.Demo {
 		l.addDemo()
 	}
@@ -77,13 +77,14 @@ type loader struct {
 	modern      *origin // where Preset=modern stands, if it does
 }
 
-// addDemo configures the farm of the demonstration. The enabler in the same process reads its token from the Config.
+// addDemo configures the farm and the router of the demonstration. The enabler in the same process reads its token from the Config.
 func (l *loader) addDemo() {
 	farm, backend := DefaultFarm(), DefaultBackend()
 	farm.ID, farm.Description = "demo", "the demonstration"
 	backend.Farm, backend.ID, backend.Token = farm.ID, "demo", rand.Text()
 	l.cfg.Relay.Farms = []Farm{farm}
 	l.cfg.Relay.Backends = []Backend{backend}
+	l.cfg.Router.Listen, l.cfg.Router.NATS.Listen = []string{DefaultRouterListen}, []string{DefaultNATSListen}
 }
 
 // chooseDoors closes the doors of which nothing was said, when files were given.
@@ -91,7 +92,7 @@ func (l *loader) chooseDoors() {
 	if l.cfg.Demo {
 		return
 	}
-	file := cmp.Or(l.TOML, l.RSConfig, l.EServer)
+	file := cmp.Or(l.TOML, l.RSConfig, l.EServer, l.RTServer)
 	for _, door := range []struct {
 		prefix   string
 		listen   *[]string
@@ -100,6 +101,7 @@ func (l *loader) chooseDoors() {
 	}{
 		{"relay", &l.cfg.Relay.Listen, DefaultListen, []string{"relay.listen"}},
 		{"engine", &l.cfg.Engine.Listen, DefaultEngineListen, []string{"engine.listen", "engine.listen_utf8", "engine.listen_tls"}},
+		{"router", &l.cfg.Router.Listen, DefaultRouterListen, []string{"router.listen", "router.nats.listen"}},
 	} {
 		switch {
 		case l.from.has(door.keys[0]):

@@ -151,7 +151,8 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	other.Relay.Servers = []RelayServer{{Host: "::1", HTTPPort: 0, HTTPSPort: 9, Enable: false}}
 	other.Relay.Backends = []Backend{{Farm: "a", ID: "b", Enable: false, Verbosity: inherit}}
 
-	secrets := map[string]*string{"control": &other.Engine.ControlPassword, "token": &other.Engine.DialIn.Token, "password": &other.Engine.Defaults.Password}
+	secrets := map[string]*string{"control": &other.Engine.ControlPassword, "token": &other.Engine.DialIn.Token, "password": &other.Engine.Defaults.Password,
+		"proxy": &other.Router.Server.ProxyPassword}
 	for _, secret := range secrets {
 		*secret = "" // a dump masks them
 	}
@@ -206,7 +207,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, row := range []struct{ toml, want string }{
-		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are admin, drain_grace, drain_timeout, engine, limits, log, loops, relay`},
+		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are access, admin, drain_grace, drain_timeout, engine, limits, log, loops, relay, router`},
 		{`relay.lisen = ["x"]`, `f.toml:2: field "relay.lisen": unknown; there are `},
 		{`[relay.x]`, `f.toml:2: field "relay.x": unknown; there are `},
 		{`relay = 1`, `f.toml:2: field "relay": a table, not a value`},

@@ -93,8 +93,8 @@ func (c *checker) require(ok bool, path string, value any, want string) {
 
 func (c *checker) checkAddresses() {
 	e := &c.cfg.Engine
-	if len(c.cfg.Relay.Listen)+len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS) == 0 {
-		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080, or one in engine.listen")
+	if len(c.cfg.Relay.Listen)+len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS) == 0 && !c.cfg.Router.Opens() {
+		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080, or one in engine.listen or router.listen")
 	}
 	seen := map[string]string{}
 	listen := func(path, addr string) {
