@@ -1,9 +1,6 @@
 package natswire
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // clientOps are what a client may send, the frequent ones first.
 var clientOps = []Op{OpPub, OpSub, OpUnsub, OpHPub, OpPing, OpPong, OpConnect, OpInfo, OpOK, OpErr}
@@ -16,41 +13,22 @@ var clientOps = []Op{OpPub, OpSub, OpUnsub, OpHPub, OpPing, OpPong, OpConnect, O
 // A command that breaks a limit is refused as soon as that can be seen: a large payload at the end of its line.
 func ParseClient(b []byte, c *Command, lim *Limits) (n int, err error) {
 	const pub = 'p' | 'u'<<8 | 'b'<<16 | ' '<<24
-	if len(b) < 24 || binary.LittleEndian.Uint32(b)|0x202020 != pub {
+	if len(b) < 4 || binary.LittleEndian.Uint32(b)|0x202020 != pub {
 		return parseClient(b, c, lim)
 	}
 	// PUB as programs write it: single blanks, CR LF. Whatever else turns up leaves it to parseClient.
-	i := 4
-	var subject, reply []byte
-	for ; ; i += 8 {
-		if i+8 > len(b) {
-			return parseClient(b, c, lim)
-		}
-		if hit := blanks(b[i:]); hit != 0 {
-			i += bits.TrailingZeros64(hit) / 8
-			break
-		}
-	}
-	if b[i] != ' ' || i == 4 {
+	i := word(b, 4)
+	if i == 4 || i == len(b) || b[i] != ' ' {
 		return parseClient(b, c, lim)
 	}
-	subject = b[4:i]
-	start := i + 1
-	size, i := digits(b, start)
-	if i < len(b) && b[i] > ' ' {
-		if i = word(b, i); i < len(b) && b[i] == ' ' {
-			reply = b[start:i]
-			start = i + 1
-			size, i = digits(b, start)
-		}
-	}
-	if len(b) < i+2 || b[i] != '\r' || b[i+1] != '\n' || uint(i-start-1) >= maxSizeDigits || i-4 > lim.Line {
+	subject := b[4:i]
+	reply, size, i := sizeLine(b, i+1)
+	if i == 0 || i-4 > lim.Line {
 		return parseClient(b, c, lim)
 	}
 	if tooLarge(size, lim.Payload) {
 		return 0, errPayload
 	}
-	i += 2
 	end := i + size
 	if len(b) < end+2 || b[end] != '\r' || b[end+1] != '\n' {
 		_, _, err = cutPayload(b, i, size)
@@ -58,26 +36,6 @@ func ParseClient(b []byte, c *Command, lim *Limits) (n int, err error) {
 	}
 	c.Op, c.Subject, c.Reply, c.Header, c.Payload = OpPub, subject, reply, nil, b[i:end]
 	return end + 2, nil
-}
-
-// digits returns the value of the digits at b[i:], of the first 10 of them, and where they end.
-func digits(b []byte, i int) (size, end int) {
-	for end = i; end < len(b) && end <= i+maxSizeDigits; end++ {
-		d := b[end] - '0'
-		if d > 9 {
-			break
-		}
-		size = 10*size + int(d)
-	}
-	return size, end
-}
-
-// word returns the index of the first blank or control character of b[i:], or len(b).
-func word(b []byte, i int) int {
-	for i < len(b) && b[i] > ' ' {
-		i++
-	}
-	return i
 }
 
 // parseClient is ParseClient for everything.

@@ -17,8 +17,8 @@
 // ParseClient takes and refuses what the parser of nats-server v2.15.2 takes and refuses when all of a command arrives in one piece,
 // oddities included: a first argument may begin with CR or LF, "PINGxyz" is a PING, a CR inside an unquoted line shortens it when it
 // ends with LF alone. Three things differ on purpose. What nats-server reads without limit (blanks before the arguments, what follows
-// PING, PONG and +OK) is limited by Limits.Line. MSG and HMSG from a client are refused, where nats-server takes them without a payload
-// and delivers nothing. And where nats-server closes without a word, the error has a text: TextParser.
+// PING, PONG and +OK) is limited by Limits.Line. HMSG from a client is refused, where nats-server takes it without a payload and
+// delivers nothing. And where nats-server closes without a word, the error has a text: TextParser.
 //
 // Source: https://docs.nats.io/reference/reference-protocols/nats-protocol, and the behaviour of nats-server v2.15.2.
 package natswire

@@ -29,11 +29,10 @@ const (
 
 // The texts of -ERR for what nats-server v2.15.2 ends by closing the connection without a word. Clients print them.
 const (
-	TextParser     = "Parser Error"                  // arguments that make no sense
-	TextNoHeaders  = "message headers not supported" // HPUB of a client that did not say headers in its CONNECT
-	TextSlow       = "Slow Consumer"
-	TextShutdown   = "Server Shutdown"
-	TextBadConnect = "Parser Error" // a CONNECT that is no JSON
+	TextParser    = "Parser Error"                  // arguments that make no sense, a CONNECT that is no JSON
+	TextNoHeaders = "message headers not supported" // HPUB of a client that did not say headers in its CONNECT
+	TextSlow      = "Slow Consumer"
+	TextShutdown  = "Server Shutdown"
 )
 
 // ProtocolError is what a parser makes of input that breaks the protocol.

@@ -3,6 +3,7 @@ package natswire
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 )
 
 // maxSizeDigits is how many digits a size may have. nats-server: up to 999,999,999.
@@ -131,13 +132,47 @@ func cutPayload(b []byte, at, size int) (payload []byte, n int, err error) {
 	return b[at:end], end + 2, nil
 }
 
-const (
-	lowBits  = 0x0101010101010101
-	highBits = 0x8080808080808080
-)
+// word returns the index of the first blank or control character of b[i:], or len(b).
+func word(b []byte, i int) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		if hit := (w - low*('!')) &^ w & high; hit != 0 { // exact for the lowest byte, and that is the first one
+			return i + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for i < len(b) && b[i] > ' ' {
+		i++
+	}
+	return i
+}
 
-// blanks has the high bit of the first byte of b[:8] that is a blank or a control character; higher bits mean nothing.
-func blanks(b []byte) uint64 {
-	w := binary.LittleEndian.Uint64(b)
-	return (w - lowBits*('!')) &^ w & highBits
+// sizeLine reads "[reply ]size", CR and LF at b[i:], as programs write it. next is the index behind it; 0 means that it is something
+// else, or not complete.
+func sizeLine(b []byte, i int) (reply []byte, size, next int) {
+	start := i
+	size, i = digits(b, start)
+	if i < len(b) && b[i] > ' ' {
+		if i = word(b, i); i == len(b) || b[i] != ' ' {
+			return nil, 0, 0
+		}
+		reply, start = b[start:i], i+1
+		size, i = digits(b, start)
+	}
+	if count := i - start; count == 0 || count > maxSizeDigits || len(b) < i+2 || b[i] != '\r' || b[i+1] != '\n' {
+		return nil, 0, 0
+	}
+	return reply, size, i + 2
+}
+
+// digits returns the value of the digits at b[i:], of the first 10 of them, and where they end.
+func digits(b []byte, i int) (size, end int) {
+	for end = i; end < len(b) && end <= i+maxSizeDigits; end++ {
+		d := b[end] - '0'
+		if d > 9 {
+			break
+		}
+		size = 10*size + int(d)
+	}
+	return size, end
 }

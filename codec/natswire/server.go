@@ -1,5 +1,7 @@
 package natswire
 
+import "encoding/binary"
+
 // maxServerLine limits the lines of a server, in bytes: INFO names every server of a cluster, MSG has three names.
 const maxServerLine = 1 << 20
 
@@ -9,6 +11,38 @@ var serverOps = []Op{OpMsg, OpHMsg, OpPing, OpPong, OpOK, OpErr, OpInfo}
 // ParseServer reads the command at the front of b, which a server has sent. Its contract is that of ParseClient; of lim, only Payload
 // counts, lines are limited to 1 MiB.
 func ParseServer(b []byte, c *Command, lim *Limits) (n int, err error) {
+	const msg = 'm' | 's'<<8 | 'g'<<16 | ' '<<24
+	if len(b) < 4 || binary.LittleEndian.Uint32(b)|0x202020 != msg {
+		return parseServer(b, c, lim)
+	}
+	// MSG as servers write it, like PUB in ParseClient.
+	i := word(b, 4)
+	if i == 4 || i == len(b) || b[i] != ' ' {
+		return parseServer(b, c, lim)
+	}
+	subject, start := b[4:i], i+1
+	if i = word(b, start); i == start || i == len(b) || b[i] != ' ' {
+		return parseServer(b, c, lim)
+	}
+	sid := b[start:i]
+	reply, size, i := sizeLine(b, i+1)
+	if i == 0 || i > maxServerLine {
+		return parseServer(b, c, lim)
+	}
+	if tooLarge(size, lim.Payload) {
+		return 0, errPayload
+	}
+	end := i + size
+	if len(b) < end+2 || b[end] != '\r' || b[end+1] != '\n' {
+		_, _, err = cutPayload(b, i, size)
+		return 0, err
+	}
+	c.Op, c.Subject, c.SID, c.Reply, c.Header, c.Payload = OpMsg, subject, sid, reply, nil, b[i:end]
+	return end + 2, nil
+}
+
+// parseServer is ParseServer for everything.
+func parseServer(b []byte, c *Command, lim *Limits) (n int, err error) {
 	op, n, err := findVerb(b, serverOps)
 	if n == 0 {
 		return 0, err
