@@ -1,0 +1,33 @@
+module roundhouse/bench/peers/natsgo
+
+go 1.26.0
+
+require (
+	github.com/nats-io/nats-server/v2 v2.15.2
+	github.com/nats-io/nats.go v1.55.0
+	github.com/synadia-io/orbit.go/ntf v0.0.2
+	github.com/synadia-io/orbit.go/ntf-client v0.0.3
+)
+
+require (
+	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
+	github.com/golang/protobuf v1.5.4 // indirect
+	github.com/google/go-tpm v0.9.8 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/minio/highwayhash v1.0.4 // indirect
+	github.com/nats-io/jwt/v2 v2.8.2 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/time v0.16.0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+// nats.go's tests get their servers from these two. Ours start a process of the program under test.
+replace (
+	github.com/synadia-io/orbit.go/ntf => ./shim/ntf
+	github.com/synadia-io/orbit.go/ntf-client => ./shim/ntf-client
+)
+
+tool github.com/nats-io/nats-server/v2
