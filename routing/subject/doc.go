@@ -4,8 +4,8 @@
 // A name is a path as "/plant/boiler/temperature": components behind slashes. It may have wildcards, in a subscription (then it is
 // called a pattern) and in what is published as well:
 //
-//	*    inside a component, any number of times: zero or more bytes; a component "*" is any one component
-//	...  a whole component: zero or more components, anywhere in the name, any number of times
+//   - inside a component, any number of times: zero or more bytes; a component "*" is any one component
+//     ...  a whole component: zero or more components, anywhere in the name, any number of times
 //
 // A pattern matches a name with wildcards when some name is matched by both.
 //

@@ -1,6 +1,9 @@
 package subject
 
-import "sync/atomic"
+import (
+	"hash/maphash"
+	"sync/atomic"
+)
 
 // Value is what a subscription leads to.
 type Value interface {
@@ -17,15 +20,11 @@ type Table[V Value] struct {
 
 // Snapshot is what a table was at one moment. It never changes; any goroutine may use it.
 type Snapshot[V Value] struct {
-	pairs    []pair[V]
+	seed     maphash.Seed
+	root     *node[V] // nil before the first change
 	size     int
 	literals changes // patterns without wildcards
 	wilds    changes // the others
-}
-
-type pair[V Value] struct {
-	pattern string
-	value   V
 }
 
 // Snapshot returns the table as it is now: one atomic load.
@@ -36,31 +35,35 @@ func (t *Table[V]) Snapshot() *Snapshot[V] {
 	return new(Snapshot[V])
 }
 
-// Add puts in a subscription; nothing happens when it is there already. The pattern is canonical and is kept.
+// Add puts in a subscription; nothing happens when it is there already. The pattern is canonical, or was made by FromNATS, and is kept.
 func (t *Table[V]) Add(pattern string, v V) {
 	s := t.Snapshot()
-	for _, p := range s.pairs {
-		if p == (pair[V]{pattern, v}) {
-			return
-		}
+	seed := s.seed
+	if s.root == nil {
+		seed = maphash.MakeSeed()
 	}
-	t.publish(s, append(s.pairs[:len(s.pairs):len(s.pairs)], pair[V]{pattern, v}), pattern)
+	c := change[V]{seed: seed}
+	if root := c.put(s.root, 0, slot[V]{label: pattern, value: v}); c.done {
+		t.publish(s, seed, root, pattern, 1)
+	}
 }
 
 // Remove takes a subscription out. False means that it was not there.
 func (t *Table[V]) Remove(pattern string, v V) bool {
 	s := t.Snapshot()
-	for i, p := range s.pairs {
-		if p == (pair[V]{pattern, v}) {
-			t.publish(s, append(s.pairs[:i:i], s.pairs[i+1:]...), pattern)
-			return true
-		}
+	if s.root == nil {
+		return false
 	}
-	return false
+	c := change[V]{seed: s.seed, s: slot[V]{label: pattern, value: v}}
+	root := c.take(s.root, 0)
+	if c.done {
+		t.publish(s, s.seed, root, pattern, -1)
+	}
+	return c.done
 }
 
-func (t *Table[V]) publish(s *Snapshot[V], pairs []pair[V], pattern string) {
-	next := &Snapshot[V]{pairs, len(pairs), s.literals, s.wilds}
+func (t *Table[V]) publish(s *Snapshot[V], seed maphash.Seed, root *node[V], pattern string, by int) {
+	next := &Snapshot[V]{seed, root, s.size + by, s.literals, s.wilds}
 	if IsWild(pattern) {
 		next.wilds = next.wilds.add(pattern)
 	} else {
@@ -69,15 +72,28 @@ func (t *Table[V]) publish(s *Snapshot[V], pairs []pair[V], pattern string) {
 	t.now.Store(next)
 }
 
-// Append appends the values of all patterns that match name, which is canonical; when it has wildcards, of all patterns that some
-// name has in common with it. A value comes once for each of its patterns that match, in no order. Only dst grows.
+// Append appends the values of all patterns that match name, which is canonical or was made by FromNATS; when it has wildcards, of
+// all patterns that some name has in common with it. A value comes once for each of its patterns that match, in no order.
+//
+// The time is at most in proportion to the nodes that can be reached times the components of the name. Only dst grows, unless more than 16
+// patterns with two `...` and more have matched up to the second one. A name with wildcards and more than 127 components, which is not canonical, matches nothing.
 func (s *Snapshot[V]) Append(dst []V, name string) []V {
-	for _, p := range s.pairs {
-		if Matches(p.pattern, name) {
-			dst = append(dst, p.value)
-		}
+	if s.root == nil {
+		return dst
 	}
-	return dst
+	if IsWild(name) {
+		m := meeting[V]{seed: s.seed, dst: dst}
+		if !m.open(name) {
+			return dst
+		}
+		var start places
+		start.add(0)
+		m.node(s.root, 0, m.settle(start))
+		return m.dst
+	}
+	w := walk[V]{name: name, seed: s.seed, dst: dst}
+	w.node(s.root, 0, 0, false)
+	return w.dst
 }
 
 // Len returns the number of subscriptions.
