@@ -75,10 +75,8 @@ func (g *Guard) find(rules *compiled, c *Credentials) (a *account, way string, e
 func (g *Guard) byPassword(rules *compiled, user, password string) (*account, error) {
 	a := rules.users[user]
 	if a == nil || a.password == "" {
-		if len(rules.decoys) > 0 {
-			if _, err := g.logins.check(rules.decoys[g.logins.pick(user, len(rules.decoys))], user, password); err != nil {
-				return nil, err
-			}
+		if err := g.logins.pretend(rules.decoys, user, password); err != nil {
+			return nil, err
 		}
 		return nil, ErrDenied
 	}
@@ -170,10 +168,16 @@ func (l *logins) mac(words ...string) (d digest) {
 	return d
 }
 
-// pick returns a number below n, always the same for a name, so that a name that does not exist has a time of its own, too.
-func (l *logins) pick(name string, n int) int {
-	d := l.mac("decoy", name)
-	return int(binary.BigEndian.Uint64(d[:]) % uint64(n))
+// pretend takes the time of a check of one of the decoys, for a user always of the same. The error is ErrBusy.
+func (l *logins) pretend(decoys []string, user, given string) error {
+	if len(decoys) == 0 {
+		return nil
+	}
+	d := l.mac("decoy", user)
+	decoy := decoys[binary.BigEndian.Uint64(d[:])%uint64(len(decoys))]
+	// Never right: what is remembered would be quick the second time, and tell that it is somebody's secret.
+	_, err := l.check(decoy, user, string(l.key[:])+given)
+	return err
 }
 
 // forget drops what is known, because the rules have changed.

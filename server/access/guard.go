@@ -45,9 +45,7 @@ func (g *Guard) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	if g.timer != nil {
-		g.timer.Stop()
-	}
+	g.armLocked()
 }
 
 // Required tells whether a connection has to say who it is. If not, Authenticate returns a nil Identity for everybody.
@@ -100,12 +98,25 @@ func (g *Guard) putLocked(rules Rules, files *contents) error {
 	if err := j.err(); err != nil {
 		return err
 	}
-	for _, w := range j.warnings {
-		g.trail.log.Warn("access: " + w.String())
-	}
+	g.warn(&j)
 	g.files = files
 	g.install(c)
 	return nil
+}
+
+// warn logs what is accepted but hardly meant; the first of it, when it is much.
+func (g *Guard) warn(j *judgement) {
+	const most = 20
+	for i, w := range j.warnings {
+		if i == most {
+			g.trail.log.Warn(fmt.Sprintf("access: and %d more", len(j.warnings)-most))
+			break
+		}
+		g.trail.log.Warn("access: " + w.String())
+	}
+	if n := len(j.plain); n > 0 {
+		g.trail.log.Warn("access: "+j.plain[0].String()+": it can be read by whoever sees it there; a hash cannot", "plain_secrets", n)
+	}
 }
 
 // install makes c the rules in force, for the identities that there are, too.

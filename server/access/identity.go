@@ -3,6 +3,8 @@ package access
 import (
 	"slices"
 	"sync/atomic"
+
+	names "roundhouse/routing/subject"
 )
 
 // Identity is a user who has shown who he is. There is one for each user of a Guard: two connections of the same user have the
@@ -57,8 +59,8 @@ func (id *Identity) May(v Verb, project, subject string) bool {
 	}
 	now := id.view.Load()
 	may := now != nil && now.may(v, project, subject)
-	if now == nil || now.audit != AuditNothing {
-		id.record(now, may, v, project, subject)
+	if now != nil && now.audit != AuditNothing && !now.open {
+		now.guard.trail.decision(now, id.name, may, v, project, subject)
 	}
 	return may
 }
@@ -70,7 +72,7 @@ func (w *view) may(v Verb, project, subject string) bool {
 	if v > Connect || v != Connect && (subject == "" || subject[0] != '/') {
 		return false
 	}
-	wild := v != Connect && isWild(subject)
+	wild := v != Connect && names.IsWild(subject)
 	for i := range w.rules[v] {
 		r := &w.rules[v][i]
 		switch {
@@ -104,11 +106,4 @@ func (id *Identity) MayAdmin(messageType int32) bool {
 		now.guard.trail.order(now, id.name, now.admin, messageType)
 	}
 	return now.admin
-}
-
-func (id *Identity) record(now *view, may bool, v Verb, project, subject string) {
-	if now == nil || now.open {
-		return // gone, which was logged when it happened; or nobody asked
-	}
-	now.guard.trail.decision(now, id.name, may, v, project, subject)
 }

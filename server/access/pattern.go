@@ -1,20 +1,17 @@
 package access
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 	"math/bits"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"roundhouse/routing/subject"
 )
 
-// Limits of a subject pattern of a permission. Names that it is compared with may be longer.
-const (
-	maxSubject    = 1023 // bytes
-	maxComponent  = 255  // bytes
-	maxComponents = 63   // so that the positions in a pattern, and its end, are bits of a states
-)
+// maxComponents is how many components the subject of a permission may have, so that the positions in it, and its end, are bits
+// of a states. Subjects that it is compared with may be longer.
+const maxComponents = 63
 
 // partKind tells what a component of a pattern stands for.
 type partKind uint8
@@ -48,26 +45,16 @@ type pattern struct {
 
 // parsePattern checks and prepares a pattern. A leading slash is added, one at the end taken away.
 func parsePattern(text string) (*pattern, error) {
-	if !strings.HasPrefix(text, "/") {
-		text = "/" + text
+	name, err := subject.Canonical(nil, "/", []byte(text))
+	if err != nil {
+		return nil, err
 	}
-	if len(text) > 1 {
-		text = strings.TrimSuffix(text, "/")
+	if bytes.Count(name, []byte("/")) > maxComponents {
+		return nil, fmt.Errorf("more than %d components", maxComponents)
 	}
-	switch {
-	case len(text) > maxSubject:
-		return nil, fmt.Errorf("a subject of at most %d bytes", maxSubject)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		return nil, errors.New("a subject in UTF-8, without control characters")
-	case strings.Count(text, "/") > maxComponents:
-		return nil, fmt.Errorf("a subject of at most %d components", maxComponents)
-	}
-	p := &pattern{text: text}
-	for name := range strings.SplitSeq(text[1:], "/") {
-		if name == "" || len(name) > maxComponent {
-			return nil, fmt.Errorf("a subject of components with 1 to %d bytes", maxComponent)
-		}
-		p.add(name)
+	p := &pattern{text: string(name)}
+	for component := range strings.SplitSeq(p.text[1:], "/") {
+		p.add(component)
 	}
 	p.settle()
 	return p, nil
@@ -118,28 +105,22 @@ func (p *pattern) settle() {
 // everything tells whether all names match.
 func (p *pattern) everything() bool { return p.below && p.prefix == "" }
 
-// isWild tells whether a canonical subject has wildcards. It may say so of a name with "..." inside a component, too, which
-// costs time and changes no answer.
-func isWild(subject string) bool {
-	return strings.IndexByte(subject, '*') >= 0 || strings.Contains(subject, "...")
-}
-
-// covers tells whether every name that matches subject matches p: for a subject without wildcards whether it matches. It is
+// covers tells whether every name that matches name matches p: for one without wildcards whether it matches. It is
 // never true wrongly. It is false, though all names match, only where wildcards of both would have to be unfolded.
-func (p *pattern) covers(subject string) bool {
+func (p *pattern) covers(name string) bool {
 	switch {
 	case !p.wild:
-		return subject == p.text
+		return name == p.text
 	case p.below:
-		return strings.HasPrefix(subject, p.prefix) && (len(subject) == len(p.prefix) || subject[len(p.prefix)] == '/')
+		return strings.HasPrefix(name, p.prefix) && (len(name) == len(p.prefix) || name[len(p.prefix)] == '/')
 	}
 	at := p.settled(1)
-	for rest := subject; len(rest) > 0 && at != 0; {
-		var name string
-		if name, rest = nextComponent(rest); rest == bad {
+	for rest := name; len(rest) > 0 && at != 0; {
+		var component string
+		if component, rest = nextComponent(rest); rest == bad {
 			return false
 		}
-		at = p.settled(p.coverStep(at, name))
+		at = p.settled(p.coverStep(at, component))
 	}
 	return at.has(len(p.parts))
 }
@@ -165,37 +146,7 @@ func (p *pattern) coverStep(at states, name string) (next states) {
 }
 
 // meets tells whether some name matches both p and subject.
-func (p *pattern) meets(subject string) bool {
-	at := p.settled(1)
-	for rest := subject; len(rest) > 0 && at != 0; {
-		var name string
-		if name, rest = nextComponent(rest); rest == bad {
-			return false
-		}
-		if name == "..." { // may be whatever the next parts want
-			at = states(1)<<(len(p.parts)+1) - at&-at
-			continue
-		}
-		at = p.settled(p.meetStep(at, name))
-	}
-	return at.has(len(p.parts))
-}
-
-func (p *pattern) meetStep(at states, name string) (next states) {
-	for ; at != 0; at &= at - 1 {
-		i := bits.TrailingZeros64(uint64(at))
-		if i == len(p.parts) {
-			break
-		}
-		switch one := &p.parts[i]; {
-		case one.kind == partMany:
-			next |= 1 << i
-		case one.kind == partOne, globsMeet(one.text, name):
-			next |= 2 << i
-		}
-	}
-	return next
-}
+func (p *pattern) meets(name string) bool { return subject.Matches(p.text, name) }
 
 // states is a set of positions in a pattern: bit i is before part i.
 type states uint64
@@ -215,13 +166,14 @@ func (p *pattern) settled(at states) states {
 // bad is the rest of a subject that is no canonical name.
 const bad = "\x00"
 
-// nextComponent takes the first component of a subject, which starts with a slash.
+// nextComponent takes the first component of a subject that is not empty.
 func nextComponent(subject string) (name, rest string) {
-	if subject[0] != '/' || len(subject) == 1 {
+	name, ok := strings.CutPrefix(subject, "/")
+	end := strings.IndexByte(name, '/')
+	switch {
+	case !ok, end == 0, name == "":
 		return "", bad
-	}
-	name = subject[1:]
-	if end := strings.IndexByte(name, '/'); end >= 0 {
+	case end > 0:
 		return name[:end], name[end:]
 	}
 	return name, ""
@@ -248,20 +200,4 @@ func globCovers(p, name string) bool {
 		}
 	}
 	return strings.Trim(p[i:], "*") == ""
-}
-
-// globsMeet tells whether some string matches both globs.
-func globsMeet(a, b string) bool {
-	firstA, firstB := strings.IndexByte(a, '*'), strings.IndexByte(b, '*')
-	switch {
-	case firstA < 0:
-		return globCovers(b, a)
-	case firstB < 0:
-		return globCovers(a, b)
-	}
-	// Both have a *: one start must begin with the other, and one end must end with the other. In between there is room for all.
-	n := min(firstA, firstB)
-	endA, endB := a[strings.LastIndexByte(a, '*')+1:], b[strings.LastIndexByte(b, '*')+1:]
-	m := min(len(endA), len(endB))
-	return a[:n] == b[:n] && endA[len(endA)-m:] == endB[len(endB)-m:]
 }

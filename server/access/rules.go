@@ -109,6 +109,7 @@ const (
 // judgement collects what is wrong with rules.
 type judgement struct {
 	errors, warnings []config.Problem
+	plain            []config.Problem // secrets that are not hashed: a warning for all of them
 }
 
 func (j *judgement) fail(at config.Problem, format string, args ...any) {
@@ -260,7 +261,8 @@ func (j *judgement) secret(at config.Problem, user, what, s string) {
 	case hashed(s) && !hashForm.MatchString(s):
 		j.fail(at, "user %q: a hashed %s is {pbkdf2-sha256}i=ITERATIONS$SALT$HASH", user, what)
 	case !hashed(s):
-		j.warn(at, "user %q: the %s can be read by whoever reads this; a hash of it cannot", user, what)
+		at.Text = fmt.Sprintf("user %q: the %s is not hashed", user, what)
+		j.plain = append(j.plain, at)
 	}
 }
 
