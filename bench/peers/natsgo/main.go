@@ -3,7 +3,9 @@
 //
 // The tests are compiled from the module cache, unchanged. Since nats.go v1.55.0 they ask a package for their servers, and a replace
 // directive puts ours in its place, which starts a process of the program under test: see shim/ntf-client. Tests that cannot apply are
-// named in list.txt with the reason; every other one has to pass, and one that skips itself counts as passed and is shown.
+// named in list.txt with the reason; every other one has to pass, and one that skips itself is counted and shown.
+//
+// With -npm it runs npm/check.mjs against servers of several kinds: with users, a token, TLS and so on.
 package main
 
 import (
@@ -37,6 +39,7 @@ type options struct {
 	race    bool
 	count   int
 	doc     bool // write the page and do nothing else
+	npm     bool // check with the npm package instead
 }
 
 func run(ctx context.Context, args []string) error {
@@ -48,18 +51,16 @@ func run(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.race, "race", false, "with the race detector, in the client")
 	flags.IntVar(&o.count, "count", 1, "how often to run each test")
 	flags.BoolVar(&o.doc, "doc", false, "write docs/nats-conformance.md and end")
+	flags.BoolVar(&o.npm, "npm", false, "check with the npm package nats instead")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	suite, err := readSuite()
-	if err != nil {
-		return err
-	}
 	if o.doc {
+		suite, err := readSuite()
+		if err != nil {
+			return err
+		}
 		return os.WriteFile(docFile, suite.document(), 0o644)
-	}
-	if err := requireFreePorts(); err != nil {
-		return err
 	}
 	dir, err := os.MkdirTemp("", "natsgo-")
 	if err != nil {
@@ -72,6 +73,21 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if o.server, err = filepath.Abs(o.server); err != nil {
+		return err
+	}
+	if o.npm {
+		return checkNPM(ctx, o, dir)
+	}
+	return testSuite(ctx, o, dir)
+}
+
+// testSuite runs nats.go's tests.
+func testSuite(ctx context.Context, o options, dir string) error {
+	suite, err := readSuite()
+	if err != nil {
+		return err
+	}
+	if err := requireFreePorts(); err != nil {
 		return err
 	}
 	return suite.test(ctx, o, dir)

@@ -133,32 +133,6 @@ func (i *Instance) Destroy(t testing.TB) {
 	}
 }
 
-// Standalone is a server without a test.
-type Standalone struct{ node *node }
-
-// NewStandalone starts a server with no settings.
-func NewStandalone() (*Standalone, error) {
-	n, err := newNode(settings{})
-	if err != nil {
-		return nil, err
-	}
-	s := &Standalone{n}
-	if err := n.start(); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// Port returns the port on localhost where the server listens.
-func (s *Standalone) Port() int { return s.node.port }
-
-// Close stops the server. What goes wrong is ignored: the tests are over, and the server ends with them in any case.
-func (s *Standalone) Close() {
-	_ = s.node.stop()
-	_ = os.RemoveAll(s.node.dir)
-}
-
 // file returns the path of a file in the server's directory.
 func (n *node) file(name string) string { return filepath.Join(n.dir, name) }
 
@@ -169,6 +143,7 @@ type CreateOption func(*settings)
 type settings struct {
 	texts []string // in the order of the options
 	tls   *tlsSettings
+	slow  bool // to stop: see WithLameDuck
 }
 
 func (s *settings) apply(options []CreateOption) {

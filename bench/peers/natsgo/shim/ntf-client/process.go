@@ -40,6 +40,8 @@ type program interface {
 	ready(n *node) bool
 	// reloads counts how often n has read its configuration again; an error says that it refused to.
 	reloads(n *node) (int, error)
+	// lameDuck is the signal to stop gently.
+	lameDuck() os.Signal
 }
 
 // programFromEnv returns the program under test.
@@ -171,14 +173,14 @@ func (n *node) start() error {
 	})
 }
 
-// stop ends the server with SIGTERM. One that does not end is killed, and that is an error.
+// stop ends the server with SIGINT. One that does not end is killed, and that is an error.
 func (n *node) stop() error {
 	p := n.process
 	if p == nil {
 		return nil
 	}
 	n.process = nil
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = p.cmd.Process.Signal(syscall.SIGINT) // it may have ended
 	select {
 	case <-p.ended:
 		return nil
@@ -186,7 +188,7 @@ func (n *node) stop() error {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
-	return fmt.Errorf("natsgo: server %s did not end within %v of SIGTERM, and was killed", n.name, stopLimit)
+	return fmt.Errorf("natsgo: server %s did not end within %v of SIGINT, and was killed", n.name, stopLimit)
 }
 
 // reload makes the server read its configuration again.
@@ -256,6 +258,9 @@ func (s natsServer) configure(n *node) error {
 		}
 		text += fmt.Sprintf(" handshake_first: %v\n}\n", t.first)
 	}
+	if n.settings.slow {
+		text += "lame_duck_grace_period: \"2s\"\nlame_duck_duration: \"30s\"\n"
+	}
 	return os.WriteFile(n.file("nats.conf"), []byte(text+strings.Join(n.settings.texts, "\n")), 0o600)
 }
 
@@ -268,3 +273,5 @@ func (s natsServer) reloads(n *node) (int, error) {
 	}
 	return bytes.Count(log, []byte("Reloaded server configuration")), nil
 }
+
+func (s natsServer) lameDuck() os.Signal { return syscall.SIGUSR2 }

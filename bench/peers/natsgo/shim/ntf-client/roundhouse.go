@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/conf"
@@ -48,6 +49,8 @@ func (r roundhouse) reloads(n *node) (int, error) {
 	return bytes.Count(log, []byte("the configuration was read again")), nil
 }
 
+func (r roundhouse) lameDuck() os.Signal { return syscall.SIGTERM }
+
 // toml translates what a test asks for. What has no counterpart is an error: such a test does not apply.
 func toml(n *node) (string, error) {
 	wishes, err := conf.Parse(strings.Join(n.settings.texts, "\n"))
@@ -71,8 +74,12 @@ type translation struct {
 }
 
 func (t *translation) text(n *node) string {
+	timeout, grace := 0, 0 // tests stop a server in order to see it gone
+	if n.settings.slow {
+		timeout, grace = 20, 2
+	}
 	lines := []string{
-		"drain_timeout = \"0s\"", "drain_grace = \"0s\"", // tests stop a server in order to see it gone
+		fmt.Sprintf("drain_timeout = \"%ds\"", timeout), fmt.Sprintf("drain_grace = \"%ds\"", grace),
 		"[admin]", fmt.Sprintf("listen = %q", n.adminAddr()),
 		"[router.nats]", fmt.Sprintf("listen = [%q]", n.listen()),
 	}
