@@ -43,6 +43,9 @@ func (h Hello) String() string {
 	return fmt.Sprintf("hello of %s (%s: %s@%s, pid %d), project %s, policy %d", h.Unique, h.Ident, h.User, h.Node, h.PID, h.Project, h.Policy)
 }
 
+// GoString is String.
+func (h Hello) GoString() string { return h.String() }
+
 // AppendHello appends a whole message without a frame header.
 func AppendHello(dst []byte, h *Hello) []byte {
 	dst = Append(dst, &Message{Type: TypeConnectCall})

@@ -64,7 +64,7 @@ const (
 // grammarVerbose is the grammar of a type whose messages say the kind of each field.
 const grammarVerbose = "verbose"
 
-// standard is read by lookUp only. "verbose": the fields say themselves what they are.
+// standard has the names and the grammars; see init in types.go.
 var standard = []Definition{
 	{TypeConnectResult, "connect_result", grammarVerbose},
 	{TypeConnectCall, "connect_call", grammarVerbose},

@@ -19,20 +19,29 @@ type Definition struct {
 // MaxTypeName is the most bytes of the name of a type.
 const MaxTypeName = 63
 
+// typeInfo is a Definition with its grammar taken apart.
+type typeInfo struct {
+	Definition
+	grammar grammar
+}
+
+// The standard types. Nothing writes to these after the start of the program.
 var (
-	byType = indexTypes(func(d *Definition) Type { return d.Type })
-	byName = indexTypes(func(d *Definition) string { return d.Name })
+	byType = map[Type]*typeInfo{}
+	byName = map[string]*typeInfo{}
 )
 
-// indexTypes makes a map from a key to each standard type. It is not changed after the start of the program.
-func indexTypes[K comparable](key func(*Definition) K) map[K]*Definition {
-	index := make(map[K]*Definition, len(standard)+len(monitoring))
+func init() {
 	for _, list := range [][]Definition{standard, monitoring} {
-		for i := range list {
-			index[key(&list[i])] = &list[i]
+		for _, d := range list {
+			g, err := parseGrammar(d.Grammar)
+			if err != nil {
+				panic("BUG: " + err.Error())
+			}
+			info := &typeInfo{d, g}
+			byType[d.Type], byName[d.Name] = info, info
 		}
 	}
-	return index
 }
 
 // String returns the name of a standard type, and the number of any other.
@@ -78,15 +87,15 @@ func ValidTypeName(name string) bool {
 // Types are the types that a Reader or a Writer knows: the standard ones and those that were defined. The zero value and nil
 // have the standard ones. Not safe for concurrent use while Define runs.
 type Types struct {
-	byType map[Type]*Definition
-	byName map[string]*Definition
+	byType map[Type]*typeInfo
+	byName map[string]*typeInfo
 }
 
 // Define adds a type of the user, or changes its grammar. Errors name what is wrong: a number below 1, a name or a number that
 // another type has, a name or a grammar that is none.
 func (ts *Types) Define(t Type, name, grammar string) error {
-	if !ValidTypeName(name) {
-		return fmt.Errorf("message: type name %q: not an identifier of at most %d characters", name, MaxTypeName)
+	if _, keyword := layoutByName(strings.ToLower(name)); keyword || !ValidTypeName(name) {
+		return fmt.Errorf("message: type name %q: a keyword, or not an identifier of at most %d characters", name, MaxTypeName)
 	}
 	name = strings.ToLower(name)
 	switch old := ts.byName[name]; {
@@ -97,33 +106,46 @@ func (ts *Types) Define(t Type, name, grammar string) error {
 	case ts.byType[t] != nil && ts.byType[t].Name != name:
 		return fmt.Errorf("message: type %d: it is %q already", t, ts.byType[t].Name)
 	}
-	if ts.byType == nil {
-		ts.byType, ts.byName = map[Type]*Definition{}, map[string]*Definition{}
+	g, err := parseGrammar(grammar)
+	if err != nil {
+		return fmt.Errorf("message: type %q: %w", name, err)
 	}
-	d := &Definition{t, name, grammar}
-	ts.byType[t], ts.byName[name] = d, d
+	if ts.byType == nil {
+		ts.byType, ts.byName = map[Type]*typeInfo{}, map[string]*typeInfo{}
+	}
+	info := &typeInfo{Definition{t, name, grammar}, g}
+	ts.byType[t], ts.byName[name] = info, info
 	return nil
 }
 
 // ByType returns what is known of t.
 func (ts *Types) ByType(t Type) (Definition, bool) {
-	if d := byType[t]; d != nil {
-		return *d, true
-	}
-	if ts != nil && ts.byType[t] != nil {
-		return *ts.byType[t], true
+	if info := ts.find(t); info != nil {
+		return info.Definition, true
 	}
 	return Definition{}, false
 }
 
 // ByName returns what is known of the type of that name, in whatever case.
 func (ts *Types) ByName(name string) (Definition, bool) {
-	name = strings.ToLower(name)
-	if d := byName[name]; d != nil {
-		return *d, true
-	}
-	if ts != nil && ts.byName[name] != nil {
-		return *ts.byName[name], true
+	if info := ts.findName(name); info != nil {
+		return info.Definition, true
 	}
 	return Definition{}, false
+}
+
+// find is nil for a type that is not known.
+func (ts *Types) find(t Type) *typeInfo {
+	if info := byType[t]; info != nil || ts == nil {
+		return info
+	}
+	return ts.byType[t]
+}
+
+func (ts *Types) findName(name string) *typeInfo {
+	name = strings.ToLower(name)
+	if info := byName[name]; info != nil || ts == nil {
+		return info
+	}
+	return ts.byName[name]
 }
