@@ -16,6 +16,10 @@ type AcceptOptions struct {
 	Max int
 	// TLS, when not nil, makes the listener speak TLS. The handshake runs in a goroutine, with a time limit of 10 s.
 	TLS *tls.Config
+	// Preface, when not nil, returns what is sent in clear before the handshake begins, for a protocol that says something first.
+	// The id is that which the connection will have (Conn.ID). It is called in a goroutine, and the time limit of the handshake
+	// holds for both. Without TLS it is not called: the session speaks first.
+	Preface func(remote net.Addr, id uint64) []byte
 }
 
 // Acceptor accepts the connections of one listener and deals them out to the loops in turn.
@@ -115,7 +119,7 @@ func (a *Acceptor) take(nc net.Conn) {
 		}
 		return a.opts.Open(c)
 	})
-	on.c.acceptor = a
+	on.c.acceptor, on.preface = a, a.opts.Preface
 	// Ends when gnet has the connection, at the latest after the time limit of the handshake; Stop waits for it.
 	g.background(func() {
 		if a.opts.TLS != nil {

@@ -18,6 +18,8 @@ type arrival struct {
 	open func(*Conn, error) Session // gets the connection, or the error that kept it from its loop
 	came bool                       // written by the loop before gnet reports the end of the enrolment, read after it
 
+	// Of an accepted connection with TLS: AcceptOptions.Preface, or nil.
+	preface func(remote net.Addr, id uint64) []byte
 	// Of a move.
 	to        *Loop
 	wasPaused bool // and is to be when it comes

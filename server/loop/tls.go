@@ -31,14 +31,19 @@ func (a *arrival) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, c
 	g := c.loop.group
 	ctx, cancel := context.WithTimeout(ctx, g.handshakeTime)
 	defer cancel()
-	g.handshakes <- struct{}{} // for the computing only: memConn gives it back while it waits for the peer
-	defer func() { <-g.handshakes }()
 	defer func() {
 		if r := recover(); r != nil { // in a callback of the configuration
 			err = errPanic
 			g.panicked("panic in a TLS handshake", r)
 		}
 	}()
+	if a.preface != nil {
+		if err := send(ctx, nc, a.preface(nc.RemoteAddr(), c.id)); err != nil {
+			return fmt.Errorf("loop: before the TLS handshake: %w", err)
+		}
+	}
+	g.handshakes <- struct{}{} // for the computing only: memConn gives it back while it waits for the peer
+	defer func() { <-g.handshakes }()
 	mem := &memConn{Conn: nc, c: c}
 	t := &tlsState{mem: mem}
 	if client {
@@ -52,6 +57,16 @@ func (a *arrival) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, c
 	mem.live = true
 	c.tls = t
 	return nil
+}
+
+// send writes b to a blocking connection, until ctx ends.
+func send(ctx context.Context, nc net.Conn, b []byte) error {
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetWriteDeadline(time.Unix(1, 0)) }) // an error means that it is closed
+	_, err := nc.Write(b)
+	if !stop() { // then the deadline is set, or about to be
+		err = ctx.Err()
+	}
+	return err
 }
 
 // TLS returns the state of the TLS connection; ok is false on a plain one.
