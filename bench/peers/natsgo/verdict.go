@@ -65,7 +65,8 @@ func (s *suite) testPackage(ctx context.Context, o options, dir, pkg string, v *
 	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", program, "-test.v=test2json", fmt.Sprintf("-test.timeout=%v", testLimit),
 		fmt.Sprintf("-test.count=%d", o.count), "-test.run="+o.pattern, "-test.skip="+s.skipped(pkg))
 	cmd.Dir = strings.TrimSpace(string(where)) // files that tests open are beside them
-	cmd.Env = append(os.Environ(), "TESTER_NATS_URL=", "GITHUB_ACTIONS=", "NATSGO_SERVER=", "NATSGO_NATS_SERVER=", o.variable()+"="+o.server)
+	cmd.Env = append(os.Environ(), "TESTER_NATS_URL=", "GITHUB_ACTIONS=", "NATSGO_SERVER=", "NATSGO_NATS_SERVER=", o.variable()+"="+o.server,
+		"TMPDIR="+dir) // directories of servers are removed even when the tests are interrupted
 	cmd.Stderr = os.Stderr
 	// The servers are killed when the program ends that started them. So an interrupt goes to all of this group, and nothing is left.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -206,8 +206,11 @@ func (t *translation) right(allow bool, user, verb, subject string) {
 		fmt.Sprintf("verb = %q", verb), fmt.Sprintf("subject = %q", path(subject)))
 }
 
-// subjects returns what is one subject or a list of them.
+// subjects returns what is one subject, a list of them, or nil: none.
 func subjects(value any) []string {
+	if value == nil {
+		return nil
+	}
 	list, ok := value.([]any)
 	if !ok {
 		list = []any{value}
