@@ -16,7 +16,7 @@
 //	groups.cfg        group : user, user ...
 //	permissions.cfg   allow|deny user|group|* publish|subscribe|connect|all project|* subject
 //
-// A line that starts with # is a comment. Blanks around a name and a secret do not count.
+// A line that starts with # or // is a comment. Blanks around a name and a secret do not count.
 //
 // A subject with wildcards names many. It is allowed when the permission covers every name that it could match, and denied when
 // a permission that denies has a name in common with it: who subscribes to everything does not get what he may not have.

@@ -130,7 +130,7 @@ func lines(file string, text []byte, j *judgement) iter.Seq2[config.Problem, str
 			at.Line++
 			line = bytes.TrimSpace(line)
 			switch {
-			case len(line) == 0 || line[0] == '#':
+			case len(line) == 0 || line[0] == '#' || bytes.HasPrefix(line, []byte("//")):
 			case len(line) > maxLine:
 				j.fail(at, "a line of %d bytes; at most %d", len(line), maxLine)
 			case !yield(at, string(line)):

@@ -24,7 +24,7 @@ func strip[T any](all []T) []T {
 }
 
 func TestParseUsers(t *testing.T) {
-	got, err := ParseUsers("u", []byte("# who\n\nalice : secret \r\n  bob:a:b # c\ncert :\n"))
+	got, err := ParseUsers("u", []byte("# who\n  // and more\n\nalice : secret \r\n  bob:a:b # c\ncert :\n"))
 	want := []User{{Name: "alice", Password: "secret"}, {Name: "bob", Password: "a:b # c"}, {Name: "cert"}}
 	if err != nil || !reflect.DeepEqual(strip(got), want) {
 		t.Errorf("%+v, %v", got, err)

@@ -166,6 +166,17 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// A hundred thousand users of the same groups must not cost a copy of all permissions each.
+func TestUsersShareViews(t *testing.T) {
+	r := someRules(t, "allow bob all * /b\nallow dev all * /...")
+	r.Users = append(r.Users, User{Name: "carol"})
+	r.Groups = append(r.Groups, Group{Name: "dev", Members: []string{"carol"}})
+	users := guardOf(t, r).rules.Load().users
+	if users["alice"].view != users["carol"].view || users["alice"].view == users["bob"].view || users["alice"].view == users["root"].view {
+		t.Error("other users than alice and carol share a view")
+	}
+}
+
 func TestMayAllocatesNothing(t *testing.T) {
 	g := guardOf(t, someRules(t, "deny bob all * /.../x*\nallow dev publish rt* /a/b*/..."))
 	alice, bob := identity(t, g, "alice"), identity(t, g, "bob")

@@ -80,7 +80,7 @@ type Permission struct {
 	from config.Problem
 }
 
-// Rules say who may do what. Users, groups and permissions stand before those of the files.
+// Rules say who may do what. Users, groups and permissions stand before those of the files. A Guard keeps the slices.
 type Rules struct {
 	// Required is false when nobody is asked who he is.
 	Required    bool
@@ -131,7 +131,7 @@ func (j *judgement) err() error {
 
 // wrongName returns what a name must be, or "".
 func wrongName(name string) string {
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) || name == Everybody || strings.HasPrefix(name, "#") ||
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) || name == Everybody || strings.HasPrefix(name, "#") || strings.HasPrefix(name, "//") ||
 		strings.ContainsFunc(name, func(r rune) bool { return r == ':' || r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return fmt.Sprintf("a name of 1 to %d bytes without blanks, colons and commas", maxName)
 	}
@@ -158,7 +158,7 @@ func (r *rule) inProject(project string) bool {
 	return r.anyProject || r.project == project || globCovers(r.project, project)
 }
 
-// view is what one user may do: the permissions that concern him, by verb. It is immutable.
+// view is what some users may do: the permissions that concern them, by verb. It is immutable once in force.
 type view struct {
 	guard  *Guard
 	open   bool     // security is off
@@ -183,7 +183,8 @@ type compiled struct {
 // account is a user.
 type account struct {
 	name, password, token string
-	view                  *view
+	groups                []string
+	view                  *view     // shared by all users of whom the same permissions hold
 	identity              *Identity // set when the rules come into force
 }
 
@@ -194,13 +195,7 @@ func (r *Rules) compile(mac func(token string) digest, j *judgement) *compiled {
 		users: make(map[string]*account, len(r.Users)), plainTokens: map[digest]*account{},
 	}
 	c.takeUsers(r, mac, j)
-	groups := c.takeGroups(r.Groups, j)
-	c.takePermissions(r, groups, j)
-	for _, a := range c.users {
-		slices.Sort(a.view.groups)
-		a.view.groups = slices.Compact(a.view.groups)
-		_, a.view.admin = slices.BinarySearch(a.view.groups, Admins)
-	}
+	c.takePermissions(r, c.takeGroups(r.Groups, j), j)
 	if c.required && len(c.users) == 0 {
 		j.warn(config.Problem{}, "access: there are no users: nobody may come in")
 	}
@@ -211,11 +206,6 @@ func (r *Rules) compile(mac func(token string) digest, j *judgement) *compiled {
 }
 
 func (c *compiled) takeUsers(r *Rules, mac func(token string) digest, j *judgement) {
-	types := r.AdminTypes
-	if types == nil {
-		types = usualAdminTypes
-	}
-	types = slices.Clone(types)
 	for _, u := range r.Users {
 		switch wrong := wrongName(u.Name); {
 		case wrong != "":
@@ -227,7 +217,7 @@ func (c *compiled) takeUsers(r *Rules, mac func(token string) digest, j *judgeme
 		}
 		j.secret(u.from, u.Name, "password", u.Password)
 		j.secret(u.from, u.Name, "token", u.Token)
-		a := &account{name: u.Name, password: u.Password, token: u.Token, view: &view{types: types, audit: r.Audit}}
+		a := &account{name: u.Name, password: u.Password, token: u.Token}
 		c.users[u.Name] = a
 		if u.Password != "" {
 			c.decoys = append(c.decoys, u.Password)
@@ -267,8 +257,8 @@ func (j *judgement) secret(at config.Problem, user, what, s string) {
 }
 
 // takeGroups puts the users into their groups, and returns the names of all groups.
-func (c *compiled) takeGroups(groups []Group, j *judgement) map[string][]*account {
-	all := map[string][]*account{Admins: nil}
+func (c *compiled) takeGroups(groups []Group, j *judgement) map[string]bool {
+	all := map[string]bool{Admins: true}
 	for _, g := range groups {
 		if wrong := wrongName(g.Name); wrong != "" {
 			j.fail(g.from, "group %q: %s", clip(g.Name), wrong)
@@ -277,53 +267,65 @@ func (c *compiled) takeGroups(groups []Group, j *judgement) map[string][]*accoun
 		if c.users[g.Name] != nil {
 			j.warn(g.from, "group %q: there is a user of that name, too: permissions for it hold for both", g.Name)
 		}
-		members := all[g.Name]
+		all[g.Name] = true
 		for _, name := range g.Members {
-			a := c.users[name]
-			if a == nil {
+			if a := c.users[name]; a != nil {
+				a.groups = append(a.groups, g.Name)
+			} else {
 				j.warn(g.from, "group %q: there is no user %q", g.Name, clip(name))
-				continue
 			}
-			members = append(members, a)
-			a.view.groups = append(a.view.groups, g.Name)
 		}
-		all[g.Name] = members
+	}
+	for _, a := range c.users {
+		slices.Sort(a.groups)
+		a.groups = slices.Compact(a.groups)
 	}
 	return all
 }
 
-// takePermissions deals the permissions out to the users that they concern, in their order.
-func (c *compiled) takePermissions(r *Rules, groups map[string][]*account, j *judgement) {
-	everybody := make([]*account, 0, len(c.users))
+// takePermissions makes the views of the users. Those with the same groups share one, unless a permission names them.
+func (c *compiled) takePermissions(r *Rules, groups map[string]bool, j *judgement) {
+	rules := make([]rule, len(r.Permissions))
+	named := map[string]bool{}
+	for i, p := range r.Permissions {
+		rules[i], _ = p.prepare(j) // one that is wrong never comes into force
+		named[p.Who] = true
+		if p.Who != Everybody && c.users[p.Who] == nil && !groups[p.Who] {
+			j.warn(p.from, "permission for %q: there is no user and no group of that name", clip(p.Who))
+		}
+	}
+	if len(j.errors) > 0 {
+		return
+	}
+	views := map[string]*view{}
 	for _, a := range c.users {
-		everybody = append(everybody, a)
+		key := strings.Join(a.groups, ",") + ":" // neither is part of a name
+		if named[a.name] {
+			key += a.name
+		}
+		if views[key] == nil {
+			views[key] = r.viewOf(a, rules)
+		}
+		a.view = views[key]
 	}
-	free, _ := parsePattern("/...")
+}
+
+// viewOf makes a view of the rules, of which there is one for each permission.
+func (r *Rules) viewOf(a *account, rules []rule) *view {
+	v := &view{groups: a.groups, admin: slices.Contains(a.groups, Admins), audit: r.Audit, types: slices.Clone(r.AdminTypes)}
+	if v.types == nil {
+		v.types = usualAdminTypes
+	}
 	if r.FreePublish {
-		for _, a := range everybody {
-			a.view.rules[Publish] = []rule{{allow: true, anyProject: true, subject: free}}
+		everything, _ := parsePattern("/...") // is right
+		v.rules[Publish] = []rule{{allow: true, anyProject: true, subject: everything}}
+	}
+	for i, p := range r.Permissions {
+		if p.Who == Everybody || p.Who == a.name || slices.Contains(a.groups, p.Who) {
+			v.take(p.Verb, rules[i], r.FreePublish)
 		}
 	}
-	for _, p := range r.Permissions {
-		one, ok := p.prepare(j)
-		if !ok {
-			continue
-		}
-		who := slices.Clone(groups[p.Who])
-		switch a := c.users[p.Who]; {
-		case p.Who == Everybody:
-			who = everybody
-		case a != nil && !slices.Contains(who, a):
-			who = append(who, a)
-		case a == nil && len(who) == 0:
-			if _, known := groups[p.Who]; !known {
-				j.warn(p.from, "permission for %q: there is no user and no group of that name", clip(p.Who))
-			}
-		}
-		for _, a := range who {
-			a.view.take(p.Verb, one, r.FreePublish)
-		}
-	}
+	return v
 }
 
 // prepare checks a permission and makes a rule of it.
