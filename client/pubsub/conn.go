@@ -1,0 +1,246 @@
+package pubsub
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"roundhouse/codec/frame"
+	"roundhouse/codec/message"
+	"roundhouse/routing/subject"
+)
+
+// Conn is a client of the router door. It is safe for concurrent use.
+type Conn struct {
+	// Fixed at Connect.
+	options Options
+	servers []address
+	hello   message.Hello // LastServer is filled in each time
+	unique  string        // in full form
+	prefix  string        // default subject prefix
+	node    string
+	self    *Subscription // of what comes for nobody else; never in a queue
+
+	life   context.Context // ends with the connection
+	cancel context.CancelCauseFunc
+	over   chan struct{} // closed when everything is done but callbacks
+	events queue[func()]
+
+	table subject.Table[*Subscription] // any goroutine; written under mu
+	ids   atomic.Uint64
+	stats stats
+	inbox inbox
+
+	in inbound // owned by the goroutine that reads
+
+	mu         sync.Mutex // guards what follows; never held during I/O
+	out        output
+	groups     map[string]*group // by name
+	link       *link             // nil: there is none
+	up         chan struct{}     // closed when there is a link
+	maxMessage int               // what the server takes, in bytes
+	draining   bool              // takes no new subscriptions
+	closing    bool              // takes nothing
+	stopResult chan error        // who waits for the answer to StopServer; nil: nobody
+}
+
+// stats are counters that several goroutines write.
+type stats struct {
+	inMsgs, inBytes, dropped, unmatched, reconnects atomic.Uint64
+}
+
+// connections counts those that have the usual unique subject.
+var connections atomic.Uint64
+
+// Connect connects to one of the servers and introduces the client. It tries each of them once. ctx bounds the attempt, not the connection.
+// Errors: a mistake in Options; that of ctx; otherwise what went wrong with each server, with a ServerError when it refused.
+func Connect(ctx context.Context, o Options) (*Conn, error) {
+	servers, shuffle, err := parseServers(o.Servers)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{
+		options: o.withDefaults(), servers: servers, over: make(chan struct{}), up: make(chan struct{}),
+		groups: map[string]*group{}, inbox: newInbox(), maxMessage: frame.MaxSize,
+	}
+	if shuffle {
+		c.options.InOrder = false
+	}
+	c.in.cache = subject.NewCache[*Subscription, *plan](cacheSize, nil)
+	c.events.handle = func(f func()) { f() }
+	c.introduce()
+	l, err := c.round(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.settleIn(l); err != nil {
+		l.fail(err)
+		return nil, err
+	}
+	c.life, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.mu.Lock()
+	c.attachLocked(l)
+	c.mu.Unlock()
+	go c.run(l) // ends with the Conn; Close and Drain wait for it
+	return c, nil
+}
+
+// introduce makes what is said to every server.
+func (c *Conn) introduce() {
+	o := &c.options
+	c.node = nodeName()
+	name := o.Subject
+	if name == "" {
+		name = fmt.Sprintf("_%s_%d", c.node, os.Getpid())
+		if n := connections.Add(1); n > 1 {
+			name = fmt.Sprintf("%s_%d", name, n)
+		}
+	}
+	c.hello = message.Hello{
+		Version: message.ProtocolVersion, Project: o.Project, Unique: name, Ident: o.Ident, User: osUser(), Node: c.node,
+		PID: int32(os.Getpid()), Arch: runtime.GOOS + "/" + runtime.GOARCH, DisconnectMode: disconnectMode,
+		Prefix: o.Prefix, HasPrefix: o.Prefix != "",
+	}
+	_, _ = rand.Read(c.hello.Instance[:]) // never fails
+	if o.User != "" || o.Password != "" {
+		c.hello.Policy, c.hello.Username, c.hello.Password = message.PolicyPassword, o.User, o.Password
+	}
+}
+
+// disconnectMode says what becomes of guaranteed messages of a client that has left. Source: Server_Disconnect_Mode.
+const disconnectMode = "gmd_failure"
+
+// settleIn takes over what the first server says, and makes the subscriptions that every client has.
+func (c *Conn) settleIn(l *link) error {
+	c.unique, c.prefix = l.welcome.Unique, c.options.Prefix
+	if c.prefix == "" {
+		c.prefix = l.welcome.Prefix
+	}
+	if c.unique == "" {
+		full, err := subject.Canonical(nil, c.prefix, []byte(c.hello.Unique))
+		if err != nil {
+			return fmt.Errorf("pubsub: unique subject %q: %w", c.hello.Unique, err)
+		}
+		c.unique = string(full)
+	}
+	if !subject.IsCanonical([]byte(c.unique)) {
+		return fmt.Errorf("pubsub: server %s: its name for this client is none: %q", l.server, c.unique)
+	}
+	c.hello.Unique = c.unique // of the next server, too
+	c.self = c.newInternal(nil)
+	c.groups[c.unique] = &group{implied: true}
+	names := []string{c.unique}
+	if !c.options.NoStandardSubjects {
+		names = append(names, "/_all", "/_"+c.node)
+	}
+	direct := c.options.Direct
+	for _, name := range names {
+		s := c.newInternal(nil)
+		if direct != nil {
+			s = c.newSubscription(nil, func(s *Subscription) { s.queue.handle = direct })
+			s.internal = true
+		}
+		s.pattern = name
+		g := c.groups[name]
+		if g == nil {
+			g = &group{}
+			c.groups[name] = g
+		}
+		g.members = append(g.members, s)
+		c.table.Add(name, s)
+	}
+	return nil
+}
+
+// newInternal makes a subscription of the package itself; f runs on the goroutine that reads. nil: what comes is thrown away.
+func (c *Conn) newInternal(f func(*Msg)) *Subscription {
+	if f == nil {
+		f = func(*Msg) { c.stats.unmatched.Add(1) }
+	}
+	return c.newSubscription(nil, func(s *Subscription) { s.inline, s.internal = f, true })
+}
+
+// nodeName is the name of this host as a component of a subject.
+func nodeName() string {
+	host, err := os.Hostname()
+	host = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return -1
+	}, host)
+	if err != nil || host == "" {
+		return "unknown"
+	}
+	return host
+}
+
+func osUser() string {
+	for _, name := range []string{"USER", "LOGNAME", "USERNAME"} {
+		if user := os.Getenv(name); user != "" {
+			return user
+		}
+	}
+	return ""
+}
+
+// Subject returns the unique subject of the client, in its full form: what is published to it comes to this client only.
+func (c *Conn) Subject() string { return c.unique }
+
+// Server returns the server that the client is connected to: its logical connection name and its unique subject; both are empty while there is none.
+func (c *Conn) Server() (name, unique string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		return "", ""
+	}
+	return c.link.server, c.link.welcome.Server
+}
+
+// Closed returns a channel that is closed when the connection has ended for good.
+func (c *Conn) Closed() <-chan struct{} { return c.over }
+
+// Err returns why the connection has ended: ErrClosed after Close and Drain; nil while it has not.
+func (c *Conn) Err() error {
+	select {
+	case <-c.over:
+		return context.Cause(c.life)
+	default:
+		return nil
+	}
+}
+
+// Stats returns the counters.
+func (c *Conn) Stats() Stats {
+	c.mu.Lock()
+	msgs, bytes := c.out.msgs, c.out.bytes
+	c.mu.Unlock()
+	return Stats{
+		OutMsgs: msgs, OutBytes: bytes,
+		InMsgs: c.stats.inMsgs.Load(), InBytes: c.stats.inBytes.Load(),
+		Dropped: c.stats.dropped.Load(), Unmatched: c.stats.unmatched.Load(), Reconnects: c.stats.reconnects.Load(),
+	}
+}
+
+// maxEvents bounds the callbacks that wait because one does not return; more are dropped.
+const maxEvents = 1024
+
+// tell runs a callback of Options after those before it.
+func (c *Conn) tell(f func()) {
+	if c.events.length() < maxEvents {
+		c.events.push(f)
+	}
+}
+
+// report tells of an error that no call can return.
+func (c *Conn) report(err error) {
+	if f := c.options.Callbacks.Error; f != nil && !errors.Is(err, ErrClosed) {
+		c.tell(func() { f(err) })
+	}
+}

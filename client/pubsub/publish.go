@@ -1,0 +1,134 @@
+package pubsub
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"roundhouse/codec"
+	"roundhouse/codec/frame"
+	"roundhouse/codec/message"
+)
+
+// overhead is the most that a message has besides its subject, properties and fields, in bytes.
+const overhead = frame.HeaderLen + message.HeaderLen
+
+// Publish sends data to the subscribers of a subject, which may have wildcards. It returns when the message is in the output, before the server has it: see
+// Flush. It waits for room there; without a connection it keeps the message for the next one. data is not kept. Nothing is allocated
+// on the way to a subject that was published to last.
+//
+// Errors: ErrClosed, ErrBufferFull, ErrTooLarge, subject.ErrName, that of ctx.
+func (c *Conn) Publish(ctx context.Context, name string, data []byte) error {
+	m := Msg{Subject: name, Data: data}
+	return c.PublishMsg(ctx, &m)
+}
+
+// PublishMsg is Publish for a message with more to it; m is neither changed nor kept. Errors: those of Publish, and ErrMessage for a type, a mode or properties that cannot be
+// published.
+func (c *Conn) PublishMsg(ctx context.Context, m *Msg) error {
+	size := overhead + len(m.Subject) + len(c.prefix) + len(m.Reply) + len(m.Props)
+	if m.Fields == nil {
+		size += message.FromNATSSize(m.Header, m.Data)
+	} else {
+		size += len(m.Fields)
+	}
+	if err := checkMsg(m); err != nil {
+		return err
+	}
+	if err := c.lockFor(ctx, size); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	return c.publishLocked(m)
+}
+
+// checkMsg refuses what no server takes, or would end the connection for.
+func checkMsg(m *Msg) error {
+	switch {
+	case m.Type < 0 && isInternal(m.Type):
+		return fmt.Errorf("%w: type %s is between a client and its server", ErrMessage, m.Type)
+	case m.Balance > message.Sorted:
+		return fmt.Errorf("%w: load balancing %d", ErrMessage, m.Balance)
+	case m.Balance == message.Weighted, m.Delivery > message.Ordered:
+		return fmt.Errorf("%w: guaranteed delivery, and load balancing by it, are not there yet", ErrMessage)
+	case len(m.Props)+message.PropertySize(len(m.Reply)) > message.MaxProps:
+		return fmt.Errorf("%w: properties of %d bytes, at most %d may be", ErrMessage, len(m.Props)+len(m.Reply), message.MaxProps)
+	case len(m.Header) > 0 && !(bytes.HasPrefix(m.Header, []byte("NATS/1.0")) && bytes.HasSuffix(m.Header, []byte("\r\n\r\n"))):
+		return fmt.Errorf("%w: the header block begins with NATS/1.0 and ends with an empty line", ErrMessage)
+	}
+	return nil
+}
+
+// isInternal tells the types that a client and a server use between them.
+func isInternal(t message.Type) bool {
+	switch t {
+	case message.TypeSubjectSetSubscribe, message.TypeBatchSubjectSetSubscribe, message.TypeBatchSubjectSetSubscribeResult,
+		message.TypeKeepAliveCall, message.TypeKeepAliveResult, message.TypeDisconnect, message.TypeConnectCall, message.TypeConnectResult,
+		message.TypeClientCloseCall, message.TypeServerStopCall, message.TypeServerStopResult:
+		return true
+	}
+	return false
+}
+
+// publishLocked appends m to the output.
+func (c *Conn) publishLocked(m *Msg) error {
+	name, err := c.destinationLocked(m.Subject)
+	if err != nil {
+		return err
+	}
+	w := &c.out.message
+	*w = message.Message{Delivery: m.Delivery, Balance: m.Balance, Priority: m.Priority, Type: m.Type, Dest: name, Props: m.Props, Fields: m.Fields}
+	if w.Type == 0 {
+		w.Type = message.TypeJMSBytes
+	}
+	if m.compressed {
+		w.Flags = message.FlagCompressed
+	}
+	if m.Reply != "" {
+		if w.Props, err = c.withReplyLocked(m); err != nil {
+			return err
+		}
+	}
+	size := message.Size(w)
+	if m.Fields == nil {
+		size += message.FromNATSSize(m.Header, m.Data)
+	}
+	if size > c.maxMessage {
+		return fmt.Errorf("%w: %d bytes, at most %d are taken: %w", ErrTooLarge, size, c.maxMessage, codec.ErrTooLarge)
+	}
+	b := message.Append(frame.AppendHeader(c.out.pending, size), w)
+	if m.Fields == nil {
+		b = message.AppendFromNATS(b, m.Header, m.Data)
+	}
+	c.out.msgs++
+	c.out.bytes += uint64(len(b) - len(c.out.pending))
+	c.out.pending = b
+	w.Props, w.Fields = nil, nil // they are the caller's
+	c.ringLocked()
+	return nil
+}
+
+// destinationLocked returns the full form of a subject. It is valid until the next call.
+func (c *Conn) destinationLocked(name string) ([]byte, error) {
+	if name == c.out.last && name != "" {
+		return c.out.lastName, nil
+	}
+	full, err := c.canonicalLocked(name)
+	if err != nil {
+		return nil, err
+	}
+	c.out.last = name
+	c.out.lastName = append(c.out.lastName[:0], full...)
+	return c.out.lastName, nil
+}
+
+// withReplyLocked returns the properties of m and its reply-to. They are valid until the next call.
+func (c *Conn) withReplyLocked(m *Msg) ([]byte, error) {
+	reply, err := c.canonicalLocked(m.Reply)
+	if err != nil {
+		return nil, err
+	}
+	c.out.props = message.AppendProperty(c.out.props[:0], message.TagReplyTo, reply)
+	c.out.props = append(c.out.props, m.Props...)
+	return c.out.props, nil
+}
