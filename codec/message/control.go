@@ -1,6 +1,11 @@
 package message
 
-import "roundhouse/codec/frame"
+import (
+	"fmt"
+
+	"roundhouse/codec"
+	"roundhouse/codec/frame"
+)
 
 // BeginFrame appends room for a frame header; a message is appended behind it, and EndFrame fills it in.
 func BeginFrame(dst []byte) []byte {
@@ -35,7 +40,10 @@ func ParseSetSubscribe(m *Message, s *SetSubscribe) error {
 	return c.end()
 }
 
-// AppendBatchSubscribe appends a BATCH_SUBJECT_SET_SUBSCRIBE, a whole message without a frame header: several SetSubscribe.
+// MaxBatch is the most subscriptions in one batch: in memory they are larger than on the wire.
+const MaxBatch = 100_000
+
+// AppendBatchSubscribe appends a BATCH_SUBJECT_SET_SUBSCRIBE, a whole message without a frame header: at most MaxBatch SetSubscribe.
 func AppendBatchSubscribe(dst []byte, all []SetSubscribe) []byte {
 	dst = Append(dst, &Message{Type: TypeBatchSubjectSetSubscribe})
 	dst = appendArray(dst, StrArray, all, func(dst []byte, s SetSubscribe) []byte { return putText(dst, s.Subject) })
@@ -44,15 +52,19 @@ func AppendBatchSubscribe(dst []byte, all []SetSubscribe) []byte {
 }
 
 // ParseBatchSubscribe appends what a BATCH_SUBJECT_SET_SUBSCRIBE holds to dst; the subjects alias m.
-// Errors: codec.ErrMalformed, also when the arrays differ in length.
+// Errors: codec.ErrMalformed, also when the arrays differ in length; codec.ErrTooLarge above MaxBatch.
 func ParseBatchSubscribe(dst []SetSubscribe, m *Message) ([]SetSubscribe, error) {
 	c := open(m, TypeBatchSubjectSetSubscribe)
 	subjects, starts, balances := c.field(StrArray), c.field(BoolArray), c.field(BoolArray)
 	if err := c.end(); err != nil {
 		return dst, err
 	}
-	if len(starts.Value) != subjects.Len() || len(balances.Value) != subjects.Len() {
-		return dst, malformed("%d subjects, %d starts, %d load_balances", subjects.Len(), len(starts.Value), len(balances.Value))
+	count := subjects.Len()
+	if len(starts.Value) != count || len(balances.Value) != count {
+		return dst, malformed("%d subjects, %d starts, %d load_balances", count, len(starts.Value), len(balances.Value))
+	}
+	if count > MaxBatch {
+		return dst, batchTooLarge(count)
 	}
 	i, first := 0, len(dst)
 	for e := range subjects.Elements() {
@@ -84,15 +96,19 @@ func AppendBatchResult(dst []byte, all []SubscribeResult) []byte {
 }
 
 // ParseBatchResult appends what a BATCH_SUBJECT_SET_SUBSCRIBE_RESULT holds to dst; the subjects alias m.
-// Errors: codec.ErrMalformed, also when the arrays differ in length.
+// Errors: codec.ErrMalformed, also when the arrays differ in length; codec.ErrTooLarge above MaxBatch.
 func ParseBatchResult(dst []SubscribeResult, m *Message) ([]SubscribeResult, error) {
 	c := open(m, TypeBatchSubjectSetSubscribeResult)
 	subjects, codes := c.field(StrArray), c.field(Int4Array)
 	if err := c.end(); err != nil {
 		return dst, err
 	}
-	if codes.Len() != subjects.Len() {
-		return dst, malformed("%d subjects, %d codes", subjects.Len(), codes.Len())
+	count := subjects.Len()
+	if codes.Len() != count {
+		return dst, malformed("%d subjects, %d codes", count, codes.Len())
+	}
+	if count > MaxBatch {
+		return dst, batchTooLarge(count)
 	}
 	first := len(dst)
 	for e := range subjects.Elements() {
@@ -107,6 +123,10 @@ func ParseBatchResult(dst []SubscribeResult, m *Message) ([]SubscribeResult, err
 		first++
 	}
 	return dst, nil
+}
+
+func batchTooLarge(count int) error {
+	return fmt.Errorf("message: batch of %d subscriptions, limit %d: %w", count, MaxBatch, codec.ErrTooLarge)
 }
 
 // StopType says who is to stop.

@@ -177,6 +177,26 @@ func TestHelloHidesItsPassword(t *testing.T) {
 	}
 }
 
+func TestBatchLimit(t *testing.T) {
+	for _, n := range []int{MaxBatch - 1, MaxBatch, MaxBatch + 1} {
+		var m Message
+		if err := Parse(AppendBatchSubscribe(nil, make([]SetSubscribe, n)), &m); err != nil {
+			t.Fatal(err)
+		}
+		all, err := ParseBatchSubscribe(nil, &m)
+		if errors.Is(err, codec.ErrTooLarge) != (n > MaxBatch) || err == nil && len(all) != n {
+			t.Errorf("%d: %d, %v", n, len(all), err)
+		}
+		if err := Parse(AppendBatchResult(nil, make([]SubscribeResult, n)), &m); err != nil {
+			t.Fatal(err)
+		}
+		results, err := ParseBatchResult(nil, &m)
+		if errors.Is(err, codec.ErrTooLarge) != (n > MaxBatch) || err == nil && len(results) != n {
+			t.Errorf("%d: %d, %v", n, len(results), err)
+		}
+	}
+}
+
 func TestFrameInPlace(t *testing.T) {
 	dst := []byte("before")
 	start := len(dst)

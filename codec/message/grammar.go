@@ -49,20 +49,18 @@ func parseGrammar(s string) (grammar, error) {
 	inGroup := false
 	for i, word := range words {
 		k, known := KindByName(word)
+		if word == "id" {
+			k, known = Str, true
+		}
 		switch {
 		case word == "{" && g.group == nil:
 			inGroup, g.group = true, []slot{}
 		case word == "}" && inGroup && len(g.group) > 0 && i == len(words)-1:
 			return g, nil
-		case word == "id":
-			k, known = Str, true
-			fallthrough
+		case known && inGroup:
+			g.group = append(g.group, slot{k, word == "id"})
 		case known:
-			if inGroup {
-				g.group = append(g.group, slot{k, word == "id"})
-			} else {
-				g.fixed = append(g.fixed, slot{k, word == "id"})
-			}
+			g.fixed = append(g.fixed, slot{k, word == "id"})
 		default:
 			return g, fmt.Errorf("grammar: %q is no kind, or does not belong there", word)
 		}

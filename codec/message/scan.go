@@ -148,11 +148,15 @@ func (s *scanner) skipBlanks() error {
 
 // comment skips a comment, which begins at the next byte.
 func (s *scanner) comment() error {
-	var opening [2]byte
-	copy(opening[:], s.ahead())
+	var closing byte // behind a star; 0: the line ends it
+	switch string(s.ahead()) {
+	case "/*":
+		closing = '/'
+	case "(*":
+		closing = ')'
+	}
 	s.in.Discard(2) //nolint:errcheck // they were peeked at
 	last, start := byte(0), s.line
-	closing := map[[2]byte]byte{{'/', '*'}: '/', {'(', '*'}: ')'}[opening] // 0: the line ends it
 	for {
 		c, err := s.in.ReadByte()
 		if errors.Is(err, io.EOF) && closing == 0 {

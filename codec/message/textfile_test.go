@@ -261,7 +261,7 @@ func TestTextRefuses(t *testing.T) {
 		for _, before := range []string{"", "info /x \"a\" // c\n"} {
 			_, err := readAll(strings.NewReader(before+row.text), ts, frame.MaxSize)
 			var wrong *TextError
-			if !errors.As(err, &wrong) || wrong.Line != row.line+strings.Count(before, "\n") || !strings.Contains(wrong.Text, row.want) || !errors.Is(err, codec.ErrMalformed) {
+			if !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), fmt.Sprintf("line %d: ", wrong.Line)) || wrong.Line != row.line+strings.Count(before, "\n") || !strings.Contains(wrong.Text, row.want) || !errors.Is(err, codec.ErrMalformed) {
 				t.Errorf("%.60q: %v; want line %d: %s", before+row.text, err, row.line, row.want)
 			}
 		}
@@ -271,23 +271,26 @@ func TestTextRefuses(t *testing.T) {
 // TestTextLimits checks that no form of a message grows beyond the limit before it is refused.
 func TestTextLimits(t *testing.T) {
 	ts := testTypes(t)
-	for _, endless := range []string{"binary { } ", "unknown:int4 ", "msg { order /x { } } ", "int4_array { } ", "guid { " + strings.Repeat("00", 16) + " } ", "str \"\" "} {
-		counted := &countReader{r: io.MultiReader(strings.NewReader("order /x { "), &repeat{text: endless})}
-		if _, err := readAll(counted, ts, 1000); !errors.Is(err, codec.ErrTooLarge) || counted.n > 64<<10 {
-			t.Errorf("%s: %v after %d bytes", endless, err, counted.n)
-		}
+	rows := []struct{ begin, more string }{
+		{"order /x { ", "binary { } "},
+		{"order /x { ", "unknown:int4 "},
+		{"order /x { ", "msg { order /x { } } "},
+		{"order /x { ", "int4_array { } "},
+		{"order /x { ", "guid { " + strings.Repeat("00", 16) + " } "},
+		{"order /x { ", `str "" `},
+		{"order /x { msg_array { ", `{ order "" { } } `},
+		{"order /x { real8_array { ", "1 "},
+		{"order /x opaque { ", "00 "},
+		{"enum_data /x { ", "a b "},
+		{"boolean_data /x { ", "a unknown "},
+		{`order /x { str "`, "x"},
+		{"order /x", "x"},
+		{"order", "x"},
 	}
-	for _, endless := range []string{"order /x { msg_array { ", "order /x { real8_array { ", "order /x { str \"", "nonsense", "order /xx", "order /x opaque {"} {
-		more := map[byte]string{'{': "{ order \"\" { } } ", '"': "x", 'e': "e", 'x': "x"}[strings.TrimSpace(endless)[len(strings.TrimSpace(endless))-1]]
-		switch {
-		case strings.Contains(endless, "real8_array"):
-			more = "1 "
-		case strings.Contains(endless, "opaque"):
-			more = "00 "
-		}
-		counted := &countReader{r: io.MultiReader(strings.NewReader(endless), &repeat{text: more})}
-		if _, err := readAll(counted, ts, 1000); !errors.Is(err, codec.ErrTooLarge) || counted.n > 64<<10 {
-			t.Errorf("%s: %v after %d bytes", endless, err, counted.n)
+	for _, row := range rows {
+		in := &countReader{r: io.MultiReader(strings.NewReader(row.begin), &repeat{text: row.more})}
+		if _, err := readAll(in, ts, 1000); !errors.Is(err, codec.ErrTooLarge) || in.n > 64<<10 {
+			t.Errorf("%s%s...: %v after %d bytes", row.begin, row.more, err, in.n)
 		}
 	}
 }

@@ -65,6 +65,12 @@ func TestDefine(t *testing.T) {
 	if d, ok := (*Types)(nil).ByType(TypeInfo); !ok || d.Name != "info" {
 		t.Errorf("nil: %+v, %v", d, ok)
 	}
+	if d, ok := ts.ByType(101); ok {
+		t.Errorf("101 is %+v", d)
+	}
+	if d, ok := ts.ByName("other"); ok {
+		t.Errorf("other is %+v", d)
+	}
 	for _, name := range []string{"x", "_", "A9%_", strings.Repeat("x", MaxTypeName)} {
 		var ts Types
 		if err := ts.Define(1, name, ""); err != nil {
