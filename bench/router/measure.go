@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"roundhouse/bench/harness"
+	"roundhouse/bench/router/load"
+)
+
+// generator is what clients are made of.
+type generator struct {
+	name string
+	// reference is the generator whose figures with nats-server the figures with this one are compared with.
+	reference string
+	// speaks tells whether it can load that server.
+	speaks func(s *harness.NATSServer) bool
+	start  func(ctx context.Context, o *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error)
+}
+
+const wireName = "wire"
+
+// generators returns those that were asked for. A client library of this module is one more, with load.Start and a Dialer of its own.
+func (o *options) generators() []generator {
+	all := []generator{{wireName, wireName, speaksNATS, startWire}}
+	if o.lib {
+		all = append(all, generator{"nats.go", "nats.go", speaksNATS, startLib})
+	}
+	return all
+}
+
+func speaksNATS(s *harness.NATSServer) bool { return s.Address != "" }
+
+func startWire(ctx context.Context, _ *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error) {
+	r, err := load.Start(ctx, load.NATSWire{}, s.Address, scenario)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func startLib(_ context.Context, o *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error) {
+	r, err := load.StartRemote(o.programs.Generator, nil, os.Stderr, s.Address, scenario)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// sample is what one server did in one round of a scenario, or the medians over the rounds.
+type sample struct {
+	sent, delivered float64 // a second
+	p50, p99        time.Duration
+	// CPU time a delivery.
+	server, load time.Duration
+	rss          int64 // of the server, in bytes, under load
+}
+
+// row is a server with a generator, in a scenario.
+type row struct {
+	server, generator, reference string
+	rounds                       []sample
+	failed                       int // rounds
+}
+
+// cell is a scenario, and what each server made of it.
+type cell struct {
+	scenario load.Scenario
+	rows     []row
+}
+
+// measureScenarios measures everything and returns the report, and how many rounds failed.
+func measureScenarios(ctx context.Context, lab *harness.Lab, o *options) (text string, failed int, err error) {
+	if o.lib {
+		if err := o.programs.BuildGenerator(ctx, lab); err != nil {
+			return "", 0, err
+		}
+	}
+	var cells []cell
+	for _, s := range o.scenarios {
+		c := cell{scenario: s}
+		if err := c.measure(ctx, lab, o); err != nil {
+			return "", 0, err
+		}
+		for _, r := range c.rows {
+			failed += r.failed
+		}
+		cells = append(cells, c)
+	}
+	return report(o, cells), failed, nil
+}
+
+// measure plays the scenario once a round with each server and generator.
+func (c *cell) measure(ctx context.Context, lab *harness.Lab, o *options) error {
+	for _, g := range o.generators() {
+		for _, s := range o.starters() {
+			c.rows = append(c.rows, row{server: s.Name, generator: g.name, reference: g.reference})
+		}
+	}
+	for round := range o.rounds {
+		i := 0
+		for _, g := range o.generators() {
+			for _, s := range o.starters() {
+				r := &c.rows[i]
+				i++
+				one, err := measure(ctx, lab, o, s, g, c.scenario)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					r.failed++
+					progress("%s, round %d: %s, %s: FAILED: %v", c.scenario.Name, round+1, s.Name, g.name, err)
+					continue
+				}
+				r.rounds = append(r.rounds, one)
+				progress("%s, round %d: %-12s %-7s %9.0f/s, p99 %v, CPU %v, load %v, RSS %.1f MiB", c.scenario.Name, round+1, s.Name, g.name,
+					one.delivered, one.p99, one.server, one.load, mebibytes(one.rss))
+			}
+		}
+	}
+	return nil
+}
+
+// errSpeaks is returned for a generator that does not speak what a server does.
+var errSpeaks = errors.New("the server has no door for this generator")
+
+// measure starts a server, loads it for one round and ends it.
+func measure(ctx context.Context, lab *harness.Lab, o *options, starter harness.NATSStarter, g generator, scenario load.Scenario) (sm sample, err error) {
+	s, err := starter.Start(ctx, lab)
+	if err != nil {
+		return sm, err
+	}
+	defer s.Stop()
+	if !g.speaks(s) {
+		return sm, errSpeaks
+	}
+	player, err := g.start(ctx, o, s, scenario)
+	if err != nil {
+		return sm, errors.Join(err, s.Ended())
+	}
+	begin, end, err := window(ctx, o, s, player)
+	if err == nil {
+		sm.rss, err = s.RSS()
+	}
+	outcome, stopErr := player.Stop()
+	if err = errors.Join(err, stopErr, s.Ended()); err != nil {
+		return sm, err
+	}
+	seconds, delivered := (end.At - begin.At).Seconds(), end.Delivered-begin.Delivered
+	if delivered == 0 || outcome.Samples == 0 {
+		return sm, errors.New("nothing was delivered")
+	}
+	sm.sent, sm.delivered = float64(end.Sent-begin.Sent)/seconds, float64(delivered)/seconds
+	sm.p50, sm.p99 = outcome.P50, outcome.P99
+	sm.server = harness.CPUBetween(begin.server, end.server) / time.Duration(delivered)
+	sm.load = (end.CPU - begin.CPU) / time.Duration(delivered)
+	return sm, nil
+}
+
+// reading is what the counters said at one moment.
+type reading struct {
+	load.Reading
+	server map[int]time.Duration // CPU time by process
+}
+
+// window reads the counters after the warm-up, and again after the duration, while the load goes on.
+func window(ctx context.Context, o *options, s *harness.NATSServer, p load.Player) (begin, end reading, err error) {
+	if err := pause(ctx, o.warmup); err != nil {
+		return begin, end, err
+	}
+	if begin, err = read(s, p); err == nil {
+		err = p.Record(true)
+	}
+	if err == nil {
+		err = pause(ctx, o.duration)
+	}
+	if err == nil {
+		err = p.Record(false)
+	}
+	if err == nil {
+		end, err = read(s, p)
+	}
+	return begin, end, err
+}
+
+func read(s *harness.NATSServer, p load.Player) (r reading, err error) {
+	if r.server, err = s.CPU(); err != nil {
+		return r, err
+	}
+	r.Reading, err = p.Read()
+	return r, err
+}
+
+// pause lets the load go on for d.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// medians returns the median over the rounds of each figure by itself.
+func (r row) medians() (m sample) {
+	m.sent = median(r.rounds, func(s sample) float64 { return s.sent })
+	m.delivered = median(r.rounds, func(s sample) float64 { return s.delivered })
+	m.p50 = median(r.rounds, func(s sample) time.Duration { return s.p50 })
+	m.p99 = median(r.rounds, func(s sample) time.Duration { return s.p99 })
+	m.server = median(r.rounds, func(s sample) time.Duration { return s.server })
+	m.load = median(r.rounds, func(s sample) time.Duration { return s.load })
+	m.rss = median(r.rounds, func(s sample) int64 { return s.rss })
+	return m
+}
+
+// median returns the middle one of the values, the mean of the middle two if their number is even, 0 if there is none.
+func median[T int64 | float64 | time.Duration](rounds []sample, value func(sample) T) T {
+	if len(rounds) == 0 {
+		return 0
+	}
+	values := make([]T, len(rounds))
+	for i, s := range rounds {
+		values[i] = value(s)
+	}
+	slices.Sort(values)
+	mid := len(values) / 2
+	if len(values)%2 == 0 {
+		return (values[mid-1] + values[mid]) / 2
+	}
+	return values[mid]
+}
