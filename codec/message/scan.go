@@ -141,7 +141,7 @@ func (s *scanner) skipBlanks() error {
 			if b[0] == '\n' {
 				s.line++
 			}
-			s.in.Discard(1) //nolint:errcheck // it was peeked at
+			_, _ = s.in.Discard(1) // it was peeked at
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (s *scanner) comment() error {
 	case "(*":
 		closing = ')'
 	}
-	s.in.Discard(2) //nolint:errcheck // they were peeked at
+	_, _ = s.in.Discard(2) // they were peeked at
 	last, start := byte(0), s.line
 	for {
 		c, err := s.in.ReadByte()
@@ -194,7 +194,7 @@ func (s *scanner) word(c byte, subject bool) (string, error) {
 			return string(s.buf), s.err
 		}
 		c = b[0]
-		s.in.Discard(1) //nolint:errcheck // it was peeked at
+		_, _ = s.in.Discard(1) // it was peeked at
 	}
 }
 
@@ -239,7 +239,7 @@ func (s *scanner) escape() (byte, error) {
 	case 'x':
 		b := s.ahead()
 		if v, ok := hexByte(b); ok {
-			s.in.Discard(2) //nolint:errcheck // they were peeked at
+			_, _ = s.in.Discard(2) // they were peeked at
 			return v, nil
 		}
 	}

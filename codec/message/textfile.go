@@ -65,7 +65,7 @@ func NewReader(in io.Reader, types *Types, limit int) *Reader {
 	case err != nil && !errors.Is(err, io.EOF):
 		r.err = err
 	case Detect(head) == FormatBinary:
-		r.in.Discard(len(Magic)) //nolint:errcheck // they were peeked at
+		_, _ = r.in.Discard(len(Magic)) // they were peeked at
 	default:
 		r.text = &textReader{scan: scanner{in: r.in, line: 1, limit: limit}, types: types, limit: limit}
 	}
