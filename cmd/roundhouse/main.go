@@ -78,8 +78,10 @@ func addSources(cmd *cobra.Command, s *config.Sources) {
 	flags.StringVarP(&s.TOML, "config", "c", "", "read a TOML `file`")
 	flags.StringVar(&s.RSConfig, "rs-config", "", "read an rs.config `file`")
 	flags.StringVar(&s.EServer, "eserver", "", "read an eserver.cfg `file`")
+	flags.StringVar(&s.RTServer, "rtserver", "", "read an rtserver.cm `file`, after the files of the same name in RTHOME/standard and HOME")
 	flags.StringArrayVar(&s.Set, "set", nil, "set one `key=value`, as relay.listen=:8080; may be given several times")
-	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config or key of the eserver.cfg a mistake")
+	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config, key of the eserver.cfg or option of the rtserver.cm a mistake")
+	s.Echo = func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }
 }
 
 // load reads the configuration. Warnings go to warn.

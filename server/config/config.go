@@ -1,7 +1,7 @@
 // Package config turns files, environment and flags into one Config, and the command line of rsoe into an Enabler.
 //
-// Sources are read in this order, a later one replacing what an earlier one set: Default, a TOML file, an rs.config, the
-// environment, assignments of the command line. Farms and servers of all files are added up.
+// Sources are read in this order, a later one replacing what an earlier one set: Default, a TOML file, an rs.config, an
+// eserver.cfg, an rtserver.cm, the environment, assignments of the command line. Farms and servers of all files are added up.
 //
 // A mistake is a Problem with its file and line; Load collects all of them before it gives up. A Warning has the same
 // shape and changes nothing. No secret is ever part of either, nor of what Dump prints.

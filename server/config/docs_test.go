@@ -91,6 +91,7 @@ func reference(t *testing.T) string {
 		write("`[["+f.name+"]]`", "", element, false)
 	}
 	writeEServerKeys(&out)
+	writeOptions(&out)
 	return out.String() + "\n"
 }
 
@@ -119,6 +120,19 @@ func writeEServerKeys(out *strings.Builder) {
 		fmt.Fprintf(out, "| `%s` | %s | %s | %s |\n", k.name, sets, unit, byMode)
 	}
 	fmt.Fprint(out, "| `Engine_NAME` | `[[engine.type]]`, its `command` | | |\n| `WebServerConnection_NAME` | no effect yet: a warning says so | | |\n")
+}
+
+// writeOptions writes the options of an rtserver.cm as Markdown.
+func writeOptions(out *strings.Builder) {
+	fmt.Fprint(out, "\n### Options of an rtserver.cm\n\nreal: seconds. A new value takes effect now, from the next start on, later (it is accepted and has no effect yet), or never (none).\n\n"+
+		"| option | key | type | default | values | effect |\n|---|---|---|---|---|---|\n")
+	for _, o := range Options() {
+		kind := o.Type
+		if o.Required {
+			kind += ", required"
+		}
+		fmt.Fprintf(out, "| `%s` | `%s` | %s | `%s` | %s | %s |\n", o.Name, o.Key, kind, o.Default, o.Range, o.Effect)
+	}
 }
 
 // fieldDocs returns the comments of the structs, by name, and of their fields, by Struct.key.

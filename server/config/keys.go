@@ -76,7 +76,7 @@ func names(table reflect.Value) string {
 func isTables(v reflect.Value) bool {
 	switch v.Interface().(type) {
 	case []RelayServer, []Farm, []Backend, []EngineMode, []EngineType, []EngineRun,
-		[]RouterSubscription, []AccessUser, []AccessGroup, []AccessPermission:
+		[]RouterAlias, []RouterSubscription, []AccessUser, []AccessGroup, []AccessPermission:
 		return true
 	}
 	return false
@@ -99,6 +99,8 @@ func appendDefault(tables reflect.Value) (reflect.Value, int) {
 		element = EngineType{}
 	case []EngineRun:
 		element = DefaultEngineRun()
+	case []RouterAlias:
+		element = RouterAlias{}
 	case []RouterSubscription:
 		element = DefaultRouterSubscription()
 	case []AccessUser:

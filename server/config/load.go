@@ -14,16 +14,19 @@ import (
 
 // Sources says where a Config comes from.
 type Sources struct {
-	// TOML, RSConfig and EServer are paths of files; empty: there is none. Without any, the demonstration is configured.
+	// TOML, RSConfig, EServer and RTServer are paths of files; empty: there is none. Without any, the demonstration is configured.
 	TOML, RSConfig, EServer, RTServer string
 	// Environ holds NAME=value pairs, as os.Environ returns them; those that start with ROUNDHOUSE_ count.
 	Environ []string
 	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
 	Set []string
-	// Strict makes an unknown property of an rs.config, or key of an eserver.cfg, a mistake instead of a warning.
+	// Strict makes an unknown property of an rs.config, key of an eserver.cfg or option of an rtserver.cm a mistake instead of a warning, and
+	// so a wrong value of an option.
 	Strict bool
 	// ReadFile reads a file; nil: os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
+	// Echo gets each line that commands of an rtserver.cm print; nil: they go nowhere.
+	Echo func(line string)
 }
 
 // Load reads all sources and checks the outcome.
@@ -47,10 +50,14 @@ func Load(s Sources) (*Config, []Warning, error) {
 	if s.EServer != "" {
 		l.loadEServer(s.EServer)
 	}
+	if s.RTServer != "" {
+		l.loadRTServer(s.RTServer)
+	}
 	l.loadEnviron()
 	l.loadSet()
 	l.markZeros()
 	l.chooseDoors()
+	l.chooseLevel()
 	l.cfg.Engine.Encoding = normalEncoding(l.cfg.Engine.Encoding)
 	l.requireEngine()
 	l.checkPreset()
@@ -108,11 +115,19 @@ func (l *loader) chooseDoors() {
 		case slices.ContainsFunc(door.keys, l.from.has):
 			*door.listen = nil // it was said where else
 		case l.from.mentions(door.prefix):
+			*door.listen = []string{door.byItself}
 			l.warn(where{}, "field %q: not set: listening on %s", door.keys[0], door.byItself)
 		default:
 			*door.listen = nil
 			l.from[door.keys[0]] = origin{where{file: file}, door.keys[0]}
 		}
+	}
+}
+
+// chooseLevel takes the level of the log from router.log.trace_level where log.level is not set.
+func (l *loader) chooseLevel() {
+	if level, ok := traceLevels[l.cfg.Router.Log.TraceLevel]; ok && l.cfg.Log.Level == "" {
+		l.cfg.Log.Level = level
 	}
 }
 

@@ -106,6 +106,15 @@ var otherTexts = map[string]string{
 	"engine.client.on_disconnect": "kill", "engine.pool.queue_policy": "lifo-overload", "engine.process.transport": "stdio",
 	"engine.process.break_signal": "USR1", "engine.statistics.input": "same", "engine.statistics.output": "stats.example.com:8090",
 	"engine.defaults.mode": "2", "engine.defaults.pooling": "connection",
+	"router.default_subject_prefix": "/other", "router.client.takeover": "always", "router.client.slow_policy": "block",
+	"router.log.trace_level": "verbose_1", "router.server.connect_prefix": "connect_all", "router.gmd.store": "file",
+	"router.other.compression_name": "zlib", "access.driver": "basic", "access.trace_level": "info",
+}
+
+// otherLists has the keys whose members cannot be just any text.
+var otherLists = map[string][]string{
+	"engine.process.env": {"A=b", "C="}, "router.default_protocols": {"tls", "tcp"}, "router.server.names": {"cost=5:tcp:a:1", "local"},
+	"router.enable_control_msgs": {"!sh", "_all"}, "access.admin_msg_types": {"-30", "7"},
 }
 
 // fieldIndex returns the place of a key in an EngineMode.
@@ -130,13 +139,15 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 			*v = []string{fmt.Sprintf("/other%d", i), fmt.Sprintf("/another%d", i)}
 			if strings.Contains(k.name, ".listen") {
 				*v = []string{fmt.Sprintf(":%d", 1000+i), fmt.Sprintf("[::1]:%d", 2000+i)}
-			} else if k.name == "engine.process.env" {
-				*v = []string{"A=b", "C="}
+			} else if list, ok := otherLists[k.name]; ok {
+				*v = list
 			}
 		case *[]netip.Prefix:
 			*v = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		case *time.Duration:
-			*v += 90 * time.Minute
+			if *v += 90 * time.Minute; routerSpans[k.name].most > 0 {
+				*v = min(*v, routerSpans[k.name].most)
+			}
 		default:
 			k.value.SetInt(k.value.Int() + 2)
 		}

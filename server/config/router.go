@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Router is the router door: clients that publish messages to subjects and subscribe to them, those of NATS included.
 // An rtserver.cm sets the same keys under their old names: see "Options of an rtserver.cm".
@@ -47,6 +51,8 @@ type Router struct {
 	Group  RouterGroup  `toml:"group"`
 	Other  RouterOther  `toml:"other"`
 
+	// Commands under names of their own.
+	Aliases []RouterAlias `toml:"alias"`
 	// What the server itself subscribes to.
 	Subscriptions []RouterSubscription `toml:"subscription"`
 }
@@ -249,6 +255,14 @@ type RouterSubscription struct {
 	Subject string `toml:"subject"`
 }
 
+// RouterAlias is a command under a name of its own, as alias of an rtserver.cm makes it: [[router.alias]] in TOML.
+type RouterAlias struct {
+	// Name, unique but for case, and not that of a command: letters, digits and ._-, at most 64. Required.
+	Name string `toml:"name"`
+	// What it stands for: one or more commands with ; between them. What follows the name in use is added to the last one. Required.
+	Text string `toml:"text"`
+}
+
 const (
 	// DefaultRouterListen is where the router door opens when it is configured and nobody says where.
 	DefaultRouterListen = "tcp:127.0.0.1:5101"
@@ -320,6 +334,11 @@ func defaultRouter() Router {
 			UDPBroadcastTimeout: 5 * time.Second,
 		},
 	}
+}
+
+// OwnSubject returns the unique subject of this server, node being the name of the host and pid the number of the process.
+func (r *Router) OwnSubject(node string, pid int) string {
+	return strings.NewReplacer("%n", node, "%p", strconv.Itoa(pid)).Replace(r.UniqueSubject)
 }
 
 // Opens tells whether the door has a listener.

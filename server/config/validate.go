@@ -70,6 +70,8 @@ func (c *checker) check() {
 	c.checkFarms()
 	c.checkBackends()
 	c.checkEngine()
+	c.checkRouter()
+	c.checkAccess()
 }
 
 // bad reports that the value of path is not what it should be.
@@ -97,15 +99,18 @@ func (c *checker) checkAddresses() {
 		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080, or one in engine.listen or router.listen")
 	}
 	seen := map[string]string{}
+	once := func(path, addr string) {
+		if other, twice := seen[addr]; twice && !strings.HasSuffix(addr, ":0") {
+			c.bad(path, addr, "an address that "+other+" does not have already")
+		}
+		seen[addr] = path
+	}
 	listen := func(path, addr string) {
 		if !isAddress(addr) {
 			c.bad(path, addr, "an address as 127.0.0.1:8080 or :8080")
 			return
 		}
-		if other, twice := seen[addr]; twice && !strings.HasSuffix(addr, ":0") {
-			c.bad(path, addr, "an address that "+other+" does not have already")
-		}
-		seen[addr] = path
+		once(path, addr)
 	}
 	for _, list := range []struct {
 		path  string
@@ -127,6 +132,7 @@ func (c *checker) checkAddresses() {
 	if c.cfg.Admin.Listen != "" {
 		listen("admin.listen", c.cfg.Admin.Listen)
 	}
+	c.checkRouterAddresses(once)
 	for _, p := range c.cfg.Relay.TrustedProxies {
 		c.require(p.IsValid(), "relay.trusted_proxies", p, "a network as 192.0.2.0/24")
 	}
