@@ -60,7 +60,7 @@ func (d *demo) run(ctx context.Context, s *Server) {
 			d.log.Error("demonstration", "error", err)
 		}
 	})
-	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0]+"/"+as.Farm+"/", s.AdminAddr())+s.tryEngines())
+	fmt.Fprint(os.Stderr, tryText(relay.String(), s.cfg.Relay.ClientPrefixes[0]+"/"+as.Farm+"/", s.AdminAddr())+s.tryEngines()+s.tryRouter())
 }
 
 func tryText(addr, path string, admin net.Addr) string {
@@ -87,8 +87,13 @@ A back end of your own, say on port 3000, in a farm that a file names:
 }
 
 func portOf(addr string) string {
-	_, port, _ := net.SplitHostPort(addr)
+	_, port := splitAddr(addr)
 	return port
+}
+
+func splitAddr(addr string) (host, port string) {
+	host, port, _ = net.SplitHostPort(addr) // of a listener: it has both
+	return host, port
 }
 
 // stop ends the enabler and the back end, in this order.

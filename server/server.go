@@ -12,12 +12,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"roundhouse/server/access"
 	"roundhouse/server/admin"
 	"roundhouse/server/config"
 	"roundhouse/server/engine"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
 	"roundhouse/server/relay"
+	"roundhouse/server/router"
 )
 
 // Server is one roundhouse: its loops, its doors and its admin listener. Build it with New, then call Run once.
@@ -28,6 +30,8 @@ type Server struct {
 	group  *loop.Group
 	relay  *relay.Relay
 	engine *engine.Door // nil: the configuration has no such door
+	guard  *access.Guard
+	router *router.Door // nil: the configuration has no such door
 	admin  *admin.Server
 	demo   *demo // nil unless the configuration asks for the demonstration
 
@@ -74,8 +78,31 @@ func (s *Server) start() (err error) {
 			return err
 		}
 	}
+	if err = s.startRouter(); err != nil {
+		return err
+	}
 	s.admin, err = admin.New(s.cfg.Admin, s.log, s.sources())
 	return err
+}
+
+// startRouter opens the router door, if the configuration has one.
+func (s *Server) startRouter() error {
+	rules, problems := access.FromConfig(&s.cfg.Access)
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	var err error
+	if s.guard, err = access.New(rules, s.log); err != nil {
+		return err
+	}
+	if !s.cfg.Router.Opens() {
+		return nil
+	}
+	if s.router, err = router.New(s.cfg, s.group, s.guard, s.log); err != nil {
+		return err
+	}
+	s.OnReload(nil)
+	return s.router.Start()
 }
 
 // RelayAddrs are the addresses of the relay door.
@@ -89,6 +116,22 @@ func (s *Server) EngineAddrs() []net.Addr {
 	return s.engine.Addrs()
 }
 
+// RouterAddrs are the addresses of the router door for clients.
+func (s *Server) RouterAddrs() []net.Addr {
+	if s.router == nil {
+		return nil
+	}
+	return s.router.Addrs()
+}
+
+// NATSAddrs are the addresses of the router door for NATS clients.
+func (s *Server) NATSAddrs() []net.Addr {
+	if s.router == nil {
+		return nil
+	}
+	return s.router.NATSAddrs()
+}
+
 // AdminAddr is the address of the admin listener; nil when there is none.
 func (s *Server) AdminAddr() net.Addr { return s.admin.Addr() }
 
@@ -100,6 +143,12 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	for _, a := range s.EngineAddrs() {
 		s.log.Info("listening", "door", "engine", "addr", a.String())
+	}
+	for _, a := range s.RouterAddrs() {
+		s.log.Info("listening", "door", "router", "addr", a.String())
+	}
+	for _, a := range s.NATSAddrs() {
+		s.log.Info("listening", "door", "router", "protocol", "nats", "addr", a.String())
 	}
 	if a := s.admin.Addr(); a != nil {
 		s.log.Info("listening", "door", "admin", "addr", a.String())
@@ -141,31 +190,59 @@ func (s *Server) OnReload(reload func()) {
 	if s.engine != nil {
 		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
 	}
+	if s.router != nil {
+		s.router.SetHooks(router.Hooks{Drain: s.Drain, Reload: reload})
+	}
 }
 
 // drainDoors drains all doors at the same time.
 func (s *Server) drainDoors(ctx context.Context) error {
-	engines := make(chan error, 1)
+	others := make(chan error, 2)
 	go func() { // ends with ctx at the latest; its result is waited for
 		if s.engine == nil {
-			engines <- nil
+			others <- nil
 			return
 		}
-		engines <- s.engine.Drain(ctx)
+		others <- s.engine.Drain(ctx)
 	}()
-	return errors.Join(s.relay.Drain(ctx), <-engines)
+	go func() { // likewise
+		if s.router == nil {
+			others <- nil
+			return
+		}
+		others <- s.router.Drain(ctx)
+	}()
+	return errors.Join(s.relay.Drain(ctx), <-others, <-others)
 }
 
 // Reload puts a new configuration in force as far as that can be done while the server runs. What has changed and needs a new start is
 // logged. On an error the old one stays.
 func (s *Server) Reload(cfg *config.Config) error {
-	if s.engine == nil || s.cfg.Demo {
+	if s.cfg.Demo || s.engine == nil && s.router == nil {
 		s.log.Warn("reload: nothing of this configuration can be changed without a new start")
 		return nil
 	}
-	kept, err := s.engine.Reconfigure(cfg)
-	if err != nil {
+	rules, problems := access.FromConfig(&cfg.Access)
+	if len(problems) > 0 {
+		return fmt.Errorf("server: reload: %w", errors.Join(problems...))
+	}
+	if err := s.guard.Replace(rules); err != nil {
 		return fmt.Errorf("server: reload: %w", err)
+	}
+	var kept []string
+	if s.engine != nil {
+		changed, err := s.engine.Reconfigure(cfg)
+		if err != nil {
+			return fmt.Errorf("server: reload: %w", err)
+		}
+		kept = append(kept, changed...)
+	}
+	if s.router != nil {
+		changed, err := s.router.Reconfigure(cfg)
+		if err != nil {
+			return fmt.Errorf("server: reload: %w", err)
+		}
+		kept = append(kept, changed...)
 	}
 	s.log.Info("the configuration was read again", "need_a_new_start", kept)
 	return nil
@@ -189,6 +266,12 @@ func (s *Server) stop() (err error) {
 	}
 	if s.engine != nil {
 		err = errors.Join(err, s.engine.Close())
+	}
+	if s.router != nil {
+		err = errors.Join(err, s.router.Close())
+	}
+	if s.guard != nil {
+		s.guard.Close()
 	}
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Close())

@@ -19,6 +19,7 @@ type output struct {
 	c    *Conn
 	buf  *bytebufferpool.ByteBuffer // nil when there is no output
 	sent int                        // bytes at the front of buf that are gone; 0 <= sent <= len(buf)
+	gone uint64                     // bytes that the socket has ever taken
 	high int
 	low  int
 
@@ -51,6 +52,9 @@ func (c *Conn) Pending() int {
 
 // Unacked is the output that the peer has not acknowledged, in bytes: Pending, and what the kernel holds. It costs a system call.
 func (c *Conn) Unacked() int { return c.Pending() + c.sock.unacked() }
+
+// Sent is what the socket has taken since the connection was opened, in bytes.
+func (c *Conn) Sent() uint64 { return c.out.gone }
 
 // High tells that the output is above the high watermark: Drained will follow, the session should produce no more.
 func (c *Conn) High() bool { return c.out.above }
@@ -163,6 +167,7 @@ func (o *output) took(n int, err error) int {
 	switch err {
 	case nil:
 		o.c.loop.bytesOut.Add(int64(n))
+		o.gone += uint64(n)
 		return n
 	case unix.EAGAIN, unix.EINTR:
 		return 0

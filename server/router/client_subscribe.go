@@ -1,0 +1,91 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+
+	"roundhouse/codec/message"
+	"roundhouse/routing/subject"
+	"roundhouse/server/access"
+)
+
+// setSubscribe handles SUBJECT_SET_SUBSCRIBE, which has no answer.
+func (c *client) setSubscribe(m *message.Message) {
+	var set message.SetSubscribe
+	if err := message.ParseSetSubscribe(m, &set); err != nil {
+		c.cut(cutProtocol, err.Error())
+		return
+	}
+	if code, err := c.apply(&set); code == message.CodeInvalid {
+		c.cut(cutProtocol, err.Error())
+	}
+}
+
+// batchSubscribe handles BATCH_SUBJECT_SET_SUBSCRIBE, which is answered with a code for each subject.
+func (c *client) batchSubscribe(m *message.Message) {
+	all, err := message.ParseBatchSubscribe(nil, m)
+	if err != nil {
+		c.cut(cutProtocol, err.Error())
+		return
+	}
+	results := make([]message.SubscribeResult, 0, len(all))
+	for i := range all {
+		code, _ := c.apply(&all[i]) // the code says it
+		results = append(results, message.SubscribeResult{Subject: all[i].Subject, Code: code})
+	}
+	c.send(func(dst []byte) []byte { return message.AppendBatchResult(dst, results) })
+}
+
+// apply begins or ends a subscription.
+func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
+	pattern, err := subject.Canonical(nil, c.shard.door.settings.Load().cfg.DefaultSubjectPrefix, set.Subject)
+	if err != nil {
+		return message.CodeInvalid, fmt.Errorf("subject %q: %w", clip(string(set.Subject)), err)
+	}
+	old := c.subs[string(pattern)]
+	switch {
+	case !set.Start && old == nil:
+		return message.CodeDoesNotExist, nil
+	case !set.Start:
+		if string(pattern) == c.unique {
+			return message.CodeInvalid, fmt.Errorf("subject %s: a client does not leave its own", c.unique)
+		}
+		delete(c.subs, old.pattern())
+		c.drop(old)
+		return message.CodeOK, nil
+	case !c.maySubscribe(string(pattern)):
+		return message.CodeDenied, fmt.Errorf("subject %s: not allowed", pattern)
+	case old != nil && old.always == !set.Balance:
+		return message.CodeOK, nil
+	case old != nil:
+		delete(c.subs, old.pattern())
+		c.drop(old)
+	}
+	c.add(pattern, !set.Balance)
+	return message.CodeOK, nil
+}
+
+func (c *client) add(pattern []byte, always bool) {
+	sub := &subscription{
+		id: c.shard.door.subIDs.Add(1), peer: &c.peer, text: string(pattern), patternLen: uint16(len(pattern)), always: always,
+	}
+	if c.subs == nil {
+		c.subs = map[string]*subscription{}
+	}
+	c.subs[sub.pattern()] = sub
+	c.view.project.subscribe(sub)
+	c.shard.stats.subscriptions.Add(1)
+}
+
+// maySubscribe asks whether the client's user may subscribe. Names that begin with _ are the system's: of those everybody may have its own,
+// that of its node, that of all, and inboxes.
+func (c *client) maySubscribe(pattern string) bool {
+	if c.identity == nil || pattern == c.unique {
+		return true
+	}
+	if strings.HasPrefix(pattern, "/_") && !c.identity.Admin() &&
+		pattern != "/_all" && pattern != "/_"+c.about.node && !strings.HasPrefix(pattern, "/_INBOX/") {
+		return false
+	}
+	return c.may(access.Subscribe, pattern)
+}

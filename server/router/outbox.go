@@ -1,0 +1,276 @@
+package router
+
+import (
+	"sync/atomic"
+)
+
+const (
+	batchBytes = 128 << 10 // a batch this large is posted at once
+	batchItems = 2048
+
+	// What may be on its way from one loop to another: above the first, publishers are held until it is below the second.
+	inFlightHigh = 8 << 20 // bytes
+	inFlightLow  = 2 << 20
+
+	opened    = 1  // what a batch counts that is being filled
+	itemBytes = 64 // what an item counts beside its message, so that many small ones have a bound, too
+)
+
+// outbox leads from one shard to another. Messages gather in a batch, which is posted at the end of the callback that they came in.
+type outbox struct {
+	// Fixed.
+	from, to *shard
+
+	// Owned by from.
+	batch *batch // being filled; nil: none
+
+	// Any goroutine.
+	inFlight atomic.Int64          // bytes posted and not yet delivered
+	waiting  atomic.Bool           // from holds publishers until inFlight is low
+	spare    atomic.Pointer[batch] // batches that to has done with: a stack that from takes whole
+}
+
+// batch is some messages for one loop. It is touched by the loop that fills it, then by the one that it was posted to.
+type batch struct {
+	box   *outbox
+	buf   []byte
+	items []item
+	run   func() // deliver, as a value that is made once
+	next  *batch // in the list of spare ones
+}
+
+// item is one message in a batch; its bytes lie in the batch's buffer.
+type item struct {
+	plan *plan
+	from *peer
+	subs []*subscription // who gets it
+	pick *subscription   // or the one who does
+
+	at      int // in the buffer: subject, reply, header, payload one after the other, or a frame
+	subject int // lengths
+	reply   int
+	header  int // -1: none
+	payload int
+	frame   int // not 0: a client's message
+}
+
+// forward puts the parcel into the batch for another loop.
+func (s *shard) forward(to *shard, p *parcel, subs []*subscription, pick *subscription) {
+	box := s.out[to.index]
+	b := box.batch
+	if b == nil {
+		b = box.fresh()
+		box.batch = b
+		box.inFlight.Add(opened)
+	}
+	it := item{plan: p.plan, from: p.from, subs: subs, pick: pick, at: len(b.buf), header: -1}
+	if p.fromNATS() {
+		it.subject, it.reply, it.payload = len(p.subject), len(p.reply), len(p.payload)
+		b.buf = append(b.buf, p.subject...)
+		b.buf = append(b.buf, p.reply...)
+		if p.header != nil {
+			it.header = len(p.header)
+			b.buf = append(b.buf, p.header...)
+		}
+		b.buf = append(b.buf, p.payload...)
+	} else {
+		it.frame = len(p.frame)
+		b.buf = append(b.buf, p.frame...)
+	}
+	b.items = append(b.items, it)
+	if len(b.buf) >= batchBytes || len(b.items) >= batchItems {
+		box.post()
+	}
+}
+
+// postAll posts what has gathered.
+func (s *shard) postAll() {
+	for _, box := range s.out {
+		if box != nil && box.batch != nil {
+			box.post()
+		}
+	}
+}
+
+func (o *outbox) post() {
+	b := o.batch
+	o.batch = nil
+	if o.inFlight.Add(b.size()) > inFlightHigh {
+		o.from.full = true
+	}
+	if !o.to.loop.Post(b.run) { // the loop is stopping, and with it its subscribers
+		o.from.tally.lost(lostStopping, len(b.items))
+		o.inFlight.Add(-b.size() - opened)
+	}
+}
+
+// size is what a batch counts, in bytes.
+func (b *batch) size() int64 { return int64(len(b.buf) + itemBytes*len(b.items)) }
+
+// fresh returns an empty batch.
+func (o *outbox) fresh() *batch {
+	b := o.spare.Swap(nil)
+	if b == nil {
+		b = &batch{box: o}
+		b.run = b.deliver
+		return b
+	}
+	if b.next != nil { // give the rest back: nobody else takes any
+		rest := b.next
+		b.next = nil
+		if !o.spare.CompareAndSwap(nil, rest) {
+			last := rest
+			for last.next != nil {
+				last = last.next
+			}
+			o.push(rest, last)
+		}
+	}
+	return b
+}
+
+// push puts a list of batches back.
+func (o *outbox) push(first, last *batch) {
+	for {
+		top := o.spare.Load()
+		last.next = top
+		if o.spare.CompareAndSwap(top, first) {
+			return
+		}
+	}
+}
+
+// deliver runs on the loop that the batch was posted to.
+func (b *batch) deliver() {
+	s, size := b.box.to, b.size()
+	p := &s.parcel
+	for i := range b.items {
+		it := &b.items[i]
+		p.reset(it.plan, it.from)
+		it.unpack(p, b.buf[it.at:])
+		if it.pick == nil {
+			s.deliverLate(p, it.subs)
+		} else if !s.deliverOne(p, it.pick) {
+			s.repick(p, it.pick)
+		}
+	}
+	b.recycle()
+	s.endCallback()
+	b.box.arrived(size)
+}
+
+// deliverLate is deliver for what has come from another loop: who has left meanwhile is counted.
+func (s *shard) deliverLate(p *parcel, subs []*subscription) {
+	if n := s.deliver(p, subs); n < len(subs) {
+		s.tally.lost(lostLeft, len(subs)-n)
+	}
+}
+
+// unpack sets the parts of the message.
+func (it *item) unpack(p *parcel, b []byte) {
+	if it.frame > 0 {
+		p.frame = b[:it.frame:it.frame]
+		return
+	}
+	cut := func(n int) []byte {
+		part := b[:n:n]
+		b = b[n:]
+		return part
+	}
+	p.subject = cut(it.subject)
+	p.reply = cut(it.reply)
+	if it.header >= 0 {
+		p.header = cut(it.header)
+	}
+	p.payload = cut(it.payload)
+}
+
+// recycle makes the batch empty and gives it back to the loop that fills it.
+func (b *batch) recycle() {
+	const keep = 4 * batchBytes // a buffer that one large message has made is not kept
+	clear(b.items)
+	b.items, b.buf = b.items[:0], b.buf[:0]
+	if cap(b.buf) > keep {
+		b.buf = nil
+	}
+	b.box.push(b, b)
+}
+
+// arrived takes a delivered batch off what is in flight, and lets publishers go on that waited for it.
+func (o *outbox) arrived(size int64) {
+	if left := o.inFlight.Add(-size - opened); left <= inFlightLow && o.waiting.Load() {
+		o.from.loop.Post(o.from.release)
+	}
+}
+
+// expecting tells that messages are on their way to the shard from another one.
+func (s *shard) expecting() bool {
+	for _, other := range s.door.shards {
+		if other != s && other.out[s.index].inFlight.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// settle calls done, on the shard's loop, when everything has come that is on its way to it now.
+func (s *shard) settle(done func()) {
+	left := len(s.door.shards) - 1
+	for _, other := range s.door.shards {
+		if other == s {
+			continue
+		}
+		other.loop.Post(func() {
+			other.postAll()
+			s.loop.Post(func() {
+				if left--; left == 0 {
+					done()
+				}
+			})
+		})
+	}
+}
+
+// hold stops a publisher while another loop is behind. False: none is, any more.
+func (s *shard) hold(p *peer) bool {
+	waits := false
+	for _, box := range s.out {
+		if box == nil || box.inFlight.Load() <= inFlightHigh {
+			continue
+		}
+		box.waiting.Store(true)
+		// What was delivered before waiting was set rings for nobody: look again.
+		if box.inFlight.Load() > inFlightLow {
+			waits = true
+		}
+	}
+	s.full = waits
+	if waits && !p.held {
+		s.stats.held.Add(1)
+		p.held = true
+		p.conn.Pause()
+		s.holding = append(s.holding, p)
+	}
+	return waits
+}
+
+// release lets the publishers go on when no loop is behind.
+func (s *shard) release() {
+	for _, box := range s.out {
+		if box == nil || !box.waiting.Load() {
+			continue
+		}
+		if box.inFlight.Load() > inFlightLow {
+			return // it rings again
+		}
+		box.waiting.Store(false)
+	}
+	s.full = false
+	for i, p := range s.holding {
+		s.holding[i] = nil
+		if p.held = false; !p.gone {
+			p.conn.Resume()
+		}
+	}
+	s.holding = s.holding[:0]
+}

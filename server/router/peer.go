@@ -1,0 +1,98 @@
+package router
+
+import (
+	"log/slog"
+	"time"
+
+	"roundhouse/server/access"
+	"roundhouse/server/loop"
+)
+
+// peer is what the sessions of both protocols have in common: one connection that publishes and gets messages. It is owned by its loop;
+// subscriptions and plans of other loops point to it, and read only what is fixed.
+type peer struct {
+	// Fixed at open.
+	id    uint64
+	shard *shard
+	conn  *loop.Conn
+	nats  *natsSession // nil: a client
+	rt    *client      // nil: a NATS client
+
+	// Fixed once the peer has connected.
+	view     *view // of its project, on its loop
+	identity *access.Identity
+	noEcho   bool // gets nothing that it published itself
+
+	// Owned by its loop.
+	last      recent
+	maxBuffer int // bytes of output that may wait; one more and the peer is cut
+	gate      *gate
+	ownRates  bool        // set for this connection alone
+	bury      *loop.Timer // resets a connection that was cut; nil: it was not
+	gone      bool        // cut or closed: gets nothing more
+	held      bool        // paused, because a loop cannot deliver as fast as it publishes
+
+	// Of sweeps, owned by its loop.
+	place  int    // in the shard's list; -1: not in it
+	opened int64  // sweep in which it came
+	heard  int64  // sweep in which its last input came
+	stuck  int64  // sweep since which it takes nothing
+	sent   uint64 // bytes that it had taken then
+}
+
+// recent is the plan that was used last: most publishers go on with the same subject.
+type recent struct {
+	version uint64
+	key     []byte // what the peer called the subject
+	plan    *plan
+}
+
+// log is the door's, with what tells the peer from others.
+func (p *peer) log() *slog.Logger {
+	l := p.shard.door.log.With("conn", p.id, "remote", p.conn.Remote().String())
+	if p.rt != nil && p.rt.unique != "" {
+		l = l.With("client", p.rt.unique)
+	}
+	return l
+}
+
+// pending is what waits to be sent to the peer, in bytes.
+func (p *peer) pending() int {
+	n := p.conn.Pending()
+	if p.gate != nil {
+		n += p.gate.size()
+	}
+	return n
+}
+
+// drop takes a subscription out of the table.
+func (p *peer) drop(sub *subscription) {
+	p.view.project.unsubscribe(sub)
+	p.shard.stats.subscriptions.Add(-1)
+}
+
+// drain takes the subscriptions of a peer that has left out of the table, in steps so that the loop does other things between them. The peer
+// gets nothing in the meantime. Source: options Client_Drain_Subjects and Client_Drain_Timeout.
+func (p *peer) drain(subs map[string]*subscription) {
+	cfg := &p.shard.door.settings.Load().cfg.Client
+	left := cfg.DrainSubjects
+	for key, sub := range subs {
+		if left == 0 {
+			p.drainLater(subs, cfg.DrainTimeout)
+			return
+		}
+		left--
+		delete(subs, key)
+		p.drop(sub)
+	}
+}
+
+func (p *peer) drainLater(subs map[string]*subscription, pause time.Duration) {
+	if pause == 0 {
+		p.shard.loop.Post(func() { p.drain(subs) }) // a loop that is stopping needs no table
+		return
+	}
+	t := new(loop.Timer)
+	t.Init(p.shard.loop, func() { p.drain(subs) })
+	t.Arm(pause)
+}
