@@ -13,7 +13,8 @@ type change[V Value] struct {
 	slots int     // how many slots the hash trie treated last has gained: -1, 0, 1
 }
 
-// put returns n with s below it; n may be nil, its path is the first off bytes of s.label. s is a subscription; or, when n is nil, any slot.
+// put returns n with s below it. The path of n, which may be nil, is the first off bytes of s.label. s is a subscription; or any slot,
+// when n is nil.
 func (c *change[V]) put(n *node[V], off int, s slot[V]) *node[V] {
 	if n == nil {
 		n = new(node[V])
@@ -43,7 +44,8 @@ func (c *change[V]) putValue(n *node[V], v V) *node[V] {
 	case slices.Contains(m.few, v):
 		return n
 	case len(m.few) < maxFew:
-		m.few = inserted(m.few, len(m.few), v)
+		m.few = resized(m.few, len(m.few), 0, 1)
+		m.few[len(m.few)-1] = v
 		m.size++
 		c.done = true
 	default:
@@ -52,9 +54,7 @@ func (c *change[V]) putValue(n *node[V], v V) *node[V] {
 		}
 		m.few, m.size = nil, maxFew+1
 	}
-	out := *n
-	out.more = m
-	return &out
+	return n.withMore(m)
 }
 
 func (c *change[V]) insertValue(n *node[V], v V) *node[V] {
@@ -82,9 +82,7 @@ func (c *change[V]) putWild(n *node[V], off int, first string, s slot[V]) *node[
 		w.globs = c.putGlob(w.globs, off, first, s)
 	}
 	m.wild = w
-	out := *n
-	out.more = m
-	return &out
+	return n.withMore(m)
 }
 
 func (c *change[V]) joinOrSet(old slot[V], off int, s slot[V]) slot[V] {
@@ -118,14 +116,17 @@ func (c *change[V]) putGlob(old *globs[V], off int, first string, s slot[V]) *gl
 func countShape(list []shape, sh shape, by int) []shape {
 	i := slices.IndexFunc(list, func(s shape) bool { return s.head == sh.head && s.tail == sh.tail })
 	if i < 0 {
-		sh.count = by
-		return inserted(list, len(list), sh)
+		i = len(list)
+		list = resized(list, i, 0, 1)
+		list[i] = sh
+	} else {
+		list = slices.Clone(list)
 	}
-	sh.count = list[i].count + by
-	if sh.count == 0 {
-		return without(list, i)
+	list[i].count += by
+	if list[i].count == 0 {
+		return slices.Delete(list, i, i+1)
 	}
-	return replaced(list, i, sh)
+	return list
 }
 
 func orNew[V Value](n *node[V]) *node[V] {
@@ -137,50 +138,65 @@ func orNew[V Value](n *node[V]) *node[V] {
 
 // insert returns n, a branch of a hash trie reached with the first shift bits of hash, with s in it.
 func (c *change[V]) insert(n *node[V], hash uint64, shift, off int, s slot[V]) *node[V] {
-	out := *n
 	if shift >= maxShift {
-		return c.insertSame(&out, off, s)
+		return c.insertSame(n, off, s)
 	}
 	bit := uint32(1) << (hash >> shift & hashMask)
 	switch i, j := rankOf(n.here, bit), rankOf(n.below, bit); {
 	case n.below&bit != 0:
-		out.kids = replaced(n.kids, j, c.insert(n.kids[j], hash, shift+hashBits, off, s))
+		return n.withKid(j, c.insert(n.kids[j], hash, shift+hashBits, off, s))
 	case n.here&bit == 0:
-		out.here |= bit
-		out.slots = inserted(n.slots, i, s)
 		c.grow()
+		return n.plusSlot(i, bit, s)
 	case n.slots[i].sameHead(&s, off):
-		if off == byValue {
-			return n
-		}
-		out.slots = replaced(n.slots, i, c.join(n.slots[i], off, s))
-		c.slots = 0 // whatever happened deeper
+		return c.insertInto(n, i, off, s)
 	default: // both go one branch down
-		old := n.slots[i]
-		kid := c.insert(new(node[V]), old.hashOf(c.seed, off), shift+hashBits, off, old)
-		out.here &^= bit
-		out.below |= bit
-		out.slots = without(n.slots, i)
-		out.kids = inserted(n.kids, j, c.insert(kid, hash, shift+hashBits, off, s))
+		c.grow()
+		return n.slotToKid(i, j, bit, pair(n.slots[i], s, n.slots[i].hashOf(c.seed, off), hash, shift+hashBits))
 	}
-	return &out
 }
 
-// insertSame puts s into a branch beyond the last bits of the hash. out is a fresh copy.
-func (c *change[V]) insertSame(out *node[V], off int, s slot[V]) *node[V] {
-	for i := range out.slots {
-		if !out.slots[i].sameHead(&s, off) {
-			continue
-		}
-		if off != byValue {
-			out.slots = replaced(out.slots, i, c.join(out.slots[i], off, s))
-			c.slots = 0
-		}
-		return out
+// pair returns a branch for two slots whose hashes have the first shift bits in common.
+func pair[V Value](a, b slot[V], aHash, bHash uint64, shift int) *node[V] {
+	if shift >= maxShift {
+		n := room[V](2, 0)
+		n.slots[0], n.slots[1] = a, b
+		return n
 	}
-	out.slots = inserted(out.slots, len(out.slots), s)
+	aBit, bBit := uint32(1)<<(aHash>>shift&hashMask), uint32(1)<<(bHash>>shift&hashMask)
+	if aBit == bBit {
+		n := room[V](0, 1)
+		n.below, n.kids[0] = aBit, pair(a, b, aHash, bHash, shift+hashBits)
+		return n
+	}
+	n := room[V](2, 0)
+	n.here = aBit | bBit
+	if aBit > bBit {
+		a, b = b, a
+	}
+	n.slots[0], n.slots[1] = a, b
+	return n
+}
+
+// insertSame returns n, a branch beyond the last bits of the hash, with s in it.
+func (c *change[V]) insertSame(n *node[V], off int, s slot[V]) *node[V] {
+	for i := range n.slots {
+		if n.slots[i].sameHead(&s, off) {
+			return c.insertInto(n, i, off, s)
+		}
+	}
 	c.grow()
-	return out
+	return n.plusSlot(len(n.slots), 0, s)
+}
+
+// insertInto returns n with s in its slot i.
+func (c *change[V]) insertInto(n *node[V], i, off int, s slot[V]) *node[V] {
+	if off == byValue {
+		return n // the same value
+	}
+	s = c.join(n.slots[i], off, s)
+	c.slots = 0 // whatever came deeper
+	return n.withSlot(i, s)
 }
 
 func (c *change[V]) grow() {
@@ -204,10 +220,22 @@ func (c *change[V]) join(old slot[V], off int, s slot[V]) slot[V] {
 	case old.node == nil && old.label == s.label && old.value == s.value:
 		return old
 	case old.node == nil || cut < len(old.label):
-		return slot[V]{label: s.label[:cut], node: c.put(c.put(nil, cut, old), cut, s)}
+		return slot[V]{label: s.label[:cut], node: c.both(old, s, cut)}
 	}
-	n := c.put(old.node, cut, s)
-	return slot[V]{label: s.label[:cut], node: n}
+	return slot[V]{label: s.label[:cut], node: c.put(old.node, cut, s)}
+}
+
+// both returns a node with old and the subscription s. Its path is the first off bytes of both; behind these they differ.
+func (c *change[V]) both(old, s slot[V], off int) *node[V] {
+	if off < len(old.label) && off < len(s.label) {
+		a, _ := component(old.label, off)
+		b, _ := component(s.label, off)
+		if a != b && !isWildComponent(a) && !isWildComponent(b) { // the usual case, in one step
+			c.done = true
+			return pair(old, s, maphash.String(c.seed, a), maphash.String(c.seed, b), 0)
+		}
+	}
+	return c.put(c.put(nil, off, old), off, s)
 }
 
 // fork returns the length of the path that a and b share: the component behind off, and when it is literal as many literal ones

@@ -168,29 +168,3 @@ func mix(x uint64) uint64 {
 	x *= 0xd6e8feb86659fd93
 	return x ^ x>>32
 }
-
-// replaced, inserted and without return a changed copy of list, which has no room to spare.
-func replaced[E any](list []E, i int, e E) []E {
-	out := make([]E, len(list))
-	copy(out, list)
-	out[i] = e
-	return out
-}
-
-func inserted[E any](list []E, i int, e E) []E {
-	out := make([]E, len(list)+1)
-	copy(out, list[:i])
-	out[i] = e
-	copy(out[i+1:], list[i:])
-	return out
-}
-
-func without[E any](list []E, i int) []E {
-	if len(list) == 1 {
-		return nil
-	}
-	out := make([]E, len(list)-1)
-	copy(out, list[:i])
-	copy(out[i:], list[i+1:])
-	return out
-}

@@ -32,21 +32,11 @@ func (c *change[V]) takeValue(n *node[V]) *node[V] {
 		if i < 0 {
 			return n
 		}
-		m.few = without(m.few, i)
+		m.few = resized(m.few, i, 1, 0)
 		m.size--
 		c.done = true
 	}
-	return n.withMore(m)
-}
-
-// withMore returns a copy of n with m, or with none if that is empty.
-func (n *node[V]) withMore(m more[V]) *node[V] {
-	out := *n
-	out.more = nil
-	if m.size != 0 || m.wild != nil {
-		out.more = &m
-	}
-	return &out
+	return n.withMore(&m)
 }
 
 func (c *change[V]) takeWild(n *node[V], off int, first string) *node[V] {
@@ -66,7 +56,7 @@ func (c *change[V]) takeWild(n *node[V], off int, first string) *node[V] {
 	if w.star.label == "" && w.dots.label == "" && w.globs == nil {
 		m.wild = nil
 	}
-	return n.withMore(m)
+	return n.withMore(&m)
 }
 
 // takeGlob returns nil when nothing is left.
@@ -117,19 +107,13 @@ func (c *change[V]) cut(n *node[V], hash uint64, shift, off int) *node[V] {
 
 // cutKid returns n with another kid. A kid with nothing but one slot is taken back into n.
 func (c *change[V]) cutKid(n *node[V], bit uint32, j int, kid *node[V]) *node[V] {
-	out := *n
 	switch {
 	case !c.done:
 		return n
 	case len(kid.slots) == 1 && len(kid.kids) == 0:
-		out.kids = without(n.kids, j)
-		out.below &^= bit
-		out.slots = inserted(n.slots, rankOf(n.here, bit), kid.slots[0])
-		out.here |= bit
-	default: // never empty: it had two slots or more
-		out.kids = replaced(n.kids, j, kid)
+		return n.kidToSlot(rankOf(n.here, bit), j, bit, kid.slots[0])
 	}
-	return &out
+	return n.withKid(j, kid) // it is not empty, as it had two slots or more
 }
 
 // cutSlot returns n with the subscription taken out of its slot i, which has that bit.
@@ -141,18 +125,14 @@ func (c *change[V]) cutSlot(n *node[V], i int, bit uint32, off int) *node[V] {
 		rest = c.leave(n.slots[i], off)
 	}
 	c.slots = 0
-	switch out := *n; {
+	switch {
 	case !c.done:
 		return n
 	case rest.label != "":
-		out.slots = replaced(n.slots, i, rest)
-		return &out
-	default:
-		c.slots = -1
-		out.slots = without(n.slots, i)
-		out.here &^= bit
-		return &out
+		return n.withSlot(i, rest)
 	}
+	c.slots = -1
+	return n.minusSlot(i, bit)
 }
 
 // leave returns what is left of old, the slot of the component of the subscription behind off: nothing when its label is empty.
