@@ -105,16 +105,17 @@ func (r *Router) socketPath(getenv func(string) string) (path, fallback string) 
 	return filepath.Join(socketDirectory, socketName), fallback
 }
 
-// parseListen parses an element of Router.Listen: a logical connection name, or host:port. A name that starts with the name of a
-// protocol is always the former.
+// parseListen parses an element of Router.Listen: a logical connection name, or host:port. A host whose name is that of a
+// protocol makes it the former.
 func parseListen(s string) (n LCN, want string) {
-	first, _, _ := strings.Cut(s, ":")
-	if isAddress(s) && !slices.Contains(lcnProtocols, strings.ToLower(first)) {
-		host, port, _ := net.SplitHostPort(s)
-		if host == "" {
-			host = NodeAny
-		}
-		return LCN{Protocol: "tcp", Node: host, Address: port}, ""
+	host, port, _ := net.SplitHostPort(s)
+	if host == "" {
+		host = NodeAny
+	}
+	node, right := parseNode(bracketed(host))
+	protocol := slices.Contains(lcnProtocols, strings.ToLower(host))
+	if isAddress(s) && right && !protocol && !isDigits(host) && node != NodeRandom {
+		return LCN{Protocol: "tcp", Node: node, Address: port}, ""
 	}
 	return parseListenName(s)
 }

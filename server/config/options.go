@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -308,13 +309,17 @@ func ShowOption(cfg *Config, name string) (string, error) {
 	return fmt.Sprintf("%s %s (%s, default %s%s)", row.name, row.show(cfg), optionTypes[row.kind], row.byDefault(), required), nil
 }
 
-// byDefault returns the default of o as a word.
-func (o optionRow) byDefault() string {
-	if o.name == "Conn_Names" {
-		return strings.Join(connNames, ", ")
+// byDefault returns the default of o as setopt would take it.
+func (o optionRow) byDefault() string { return optionDefaults()[o.name] }
+
+var optionDefaults = sync.OnceValue(func() map[string]string {
+	cfg, all := Default(), map[string]string{}
+	cfg.Router.Listen = connNames
+	for _, o := range optionTable {
+		all[o.name] = o.show(cfg)
 	}
-	return o.show(Default())
-}
+	return all
+})
 
 // connNames is where the original listens by itself.
 var connNames = []string{"local", "tcp"}
