@@ -15,7 +15,8 @@ type Value interface {
 // Table holds subscriptions: pairs of a canonical pattern and a value. The zero Table is empty and ready.
 // One goroutine at a time may change it; any may take a Snapshot meanwhile.
 type Table[V Value] struct {
-	now atomic.Pointer[Snapshot[V]]
+	now   atomic.Pointer[Snapshot[V]] // nil before the first change
+	empty Snapshot[V]                 // never changes
 }
 
 // Snapshot is what a table was at one moment. It never changes; any goroutine may use it.
@@ -32,7 +33,7 @@ func (t *Table[V]) Snapshot() *Snapshot[V] {
 	if s := t.now.Load(); s != nil {
 		return s
 	}
-	return new(Snapshot[V])
+	return &t.empty
 }
 
 // Add puts in a subscription; nothing happens when it is there already. The pattern is canonical, or was made by FromNATS, and is kept.
