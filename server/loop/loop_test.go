@@ -158,3 +158,32 @@ func TestHalfClosedClientGetsItsAnswer(t *testing.T) {
 		t.Fatalf("%d bytes, error %v", len(got), err)
 	}
 }
+
+// TestLater sees a function of Later run once, after the callbacks of its turn and before the batched output goes out.
+func TestLater(t *testing.T) {
+	g := newGroup(t, 1)
+	order := make(chan string, 4)
+	addr := listen(t, g, AcceptOptions{Open: func(c *Conn) Session {
+		c.SetBatch(true)
+		return &funcSession{data: func(c *Conn, in []byte) (int, error) {
+			c.Write(in)
+			c.Loop().Later(func() {
+				order <- "later"
+				c.Write([]byte("!"))
+			})
+			order <- "data"
+			return len(in), nil
+		}}
+	}})
+	nc := dial(t, addr)
+	if _, err := nc.Write([]byte("ab")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(nc, got); err != nil || string(got) != "ab!" {
+		t.Fatalf("read %q, %v, want ab! in one flush", got, err)
+	}
+	if first, second := <-order, <-order; first != "data" || second != "later" {
+		t.Errorf("ran %s, then %s", first, second)
+	}
+}

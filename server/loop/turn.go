@@ -14,6 +14,7 @@ type turn struct {
 	asked bool      // the end of the turn is asked for
 	now   time.Time // of the outermost callback; zero until somebody asks
 
+	later  []func()   // to be called at the end of the turn
 	dirty  []*Conn    // wrote in this callback
 	batch  []*Conn    // wrote, with SetBatch, since the last end of a turn
 	again  []*Conn    // resumed with input left
@@ -102,10 +103,26 @@ func (t *turn) ask() {
 	t.asked = true
 }
 
+// Later has f called at the end of the turn, before what was written to connections with SetBatch goes out. Loop only.
+func (l *Loop) Later(f func()) {
+	t := &l.turn
+	if t.ask(); t.asked {
+		t.later = append(t.later, f)
+		return
+	}
+	f() // the group is stopping: there is no end of this turn
+}
+
 // Run is the end of the turn. gnet runs it after the events of the round that follows the one that asked for it.
 func (t *turn) Run(context.Context) error {
 	t.asked = false
 	t.enter()
+	for i := 0; i < len(t.later); i++ {
+		f := t.later[i]
+		t.later[i] = nil
+		t.loop.runPosted(f)
+	}
+	t.later = t.later[:0]
 	t.flushBatch()
 	t.leave()
 	return nil

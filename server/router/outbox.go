@@ -16,7 +16,7 @@ const (
 	itemBytes = 64 // what an item counts beside its message, so that many small ones have a bound, too
 )
 
-// outbox leads from one shard to another. Messages gather in a batch, which is posted at the end of the callback that they came in.
+// outbox leads from one shard to another. Messages gather in a batch, which is posted at the end of the turn that they came in.
 type outbox struct {
 	// Fixed.
 	from, to *shard
@@ -78,13 +78,18 @@ func (s *shard) forward(to *shard, p *parcel, subs []*subscription, pick *subscr
 		b.buf = append(b.buf, p.frame...)
 	}
 	b.items = append(b.items, it)
-	if len(b.buf) >= batchBytes || len(b.items) >= batchItems {
+	switch {
+	case len(b.buf) >= batchBytes || len(b.items) >= batchItems:
 		box.post()
+	case !s.posting:
+		s.posting = true
+		s.loop.Later(s.postEnd)
 	}
 }
 
 // postAll posts what has gathered.
 func (s *shard) postAll() {
+	s.posting = false
 	for _, box := range s.out {
 		if box != nil && box.batch != nil {
 			box.post()
@@ -201,16 +206,6 @@ func (o *outbox) arrived(size int64) {
 	if left := o.inFlight.Add(-size - opened); left <= inFlightLow && o.waiting.Load() {
 		o.from.loop.Post(o.from.release)
 	}
-}
-
-// expecting tells that messages are on their way to the shard from another one.
-func (s *shard) expecting() bool {
-	for _, other := range s.door.shards {
-		if other != s && other.out[s.index].inFlight.Load() > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // settle calls done, on the shard's loop, when everything has come that is on its way to it now.

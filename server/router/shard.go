@@ -20,6 +20,8 @@ type shard struct {
 	frame   []byte           // scratch: a message in the other protocol
 	dice    uint64           // state of the generator that picks members of queue groups; never 0
 	out     []*outbox        // by the loop that they lead to; nil for the own one
+	posting bool             // the end of the turn will post what is in the outboxes
+	postEnd func()           // postAll, as a value that is made once
 	full    bool             // an outbox is: publishers are held
 	holding []*peer          // publishers that are held
 	tally   tally
@@ -34,7 +36,9 @@ type shard struct {
 }
 
 func newShard(d *Door, l *loop.Loop) *shard {
-	return &shard{door: d, loop: l, index: l.Index(), dice: uint64(l.Index()+1) * 0x9e3779b97f4a7c15}
+	s := &shard{door: d, loop: l, index: l.Index(), dice: uint64(l.Index()+1) * 0x9e3779b97f4a7c15}
+	s.postEnd = s.postAll
+	return s
 }
 
 // roll returns a number from 0 to n-1; 0 < n.
@@ -47,9 +51,5 @@ func (s *shard) roll(n int) int {
 	return int((x * 0x2545f4914f6cdd1d >> 33) % uint64(n))
 }
 
-// endCallback follows every callback in which messages may have been published: what goes to other loops is posted, and the counters
-// are brought up to date.
-func (s *shard) endCallback() {
-	s.postAll()
-	s.tally.publish(&s.stats)
-}
+// endCallback follows every callback in which messages may have been published: the counters are brought up to date.
+func (s *shard) endCallback() { s.tally.publish(&s.stats) }
