@@ -57,11 +57,11 @@ func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
 		return message.CodeDenied, fmt.Errorf("subject %s: not allowed", pattern)
 	case old != nil && old.always == !set.Balance:
 		return message.CodeOK, nil
-	case old != nil:
-		delete(c.subs, old.pattern())
-		c.drop(old)
 	}
 	c.add(pattern, !set.Balance)
+	if old != nil { // after the new one is there, so that nothing is missed; who matches twice gets one copy
+		c.drop(old)
+	}
 	return message.CodeOK, nil
 }
 

@@ -103,11 +103,9 @@ func (n *natsSession) Data(c *loop.Conn, in []byte) (int, error) {
 }
 
 func (n *natsSession) handle(cmd *natswire.Command) {
-	if n.state == natsOpening && cmd.Op != natswire.OpConnect {
-		if cmd.Op != natswire.OpPing && cmd.Op != natswire.OpPong {
-			n.cut(cutDenied, "it has not said who it is")
-			return
-		}
+	if n.state == natsOpening && cmd.Op != natswire.OpConnect && !n.enterUnnamed() {
+		n.cut(cutDenied, "it has not said who it is")
+		return
 	}
 	switch cmd.Op {
 	case natswire.OpPub, natswire.OpHPub:
@@ -120,7 +118,6 @@ func (n *natsSession) handle(cmd *natswire.Command) {
 		n.pong()
 	case natswire.OpPong:
 		n.pings = 0
-		n.ok()
 	case natswire.OpConnect:
 		n.connect(cmd.Arg)
 	case natswire.OpInfo: // of a server; a client has none
@@ -147,6 +144,10 @@ func (n *natsSession) misunderstood(err error) {
 	var p *natswire.ProtocolError
 	if errors.As(err, &p) {
 		text = p.Text
+	}
+	if n.state == natsOpening && text == natswire.TextUnknownOperation {
+		n.cut(cutDenied, "it has not said who it is")
+		return
 	}
 	n.cut(cutProtocol, text)
 }

@@ -51,8 +51,7 @@ func (n *natsSession) answerForNobody(reply, asked []byte) {
 		for _, sub := range part.subs {
 			if sub.peer == &n.peer {
 				n.conn.SetBuffer(natswire.AppendNoResponders(n.conn.Buffer(), reply, []byte(sub.sid()), asked))
-				sub.delivered++
-				return
+				return // source: nats-server; it does not count as a message
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func (n *natsSession) subscribe(cmd *natswire.Command) {
 		return
 	}
 	if most := set.cfg.NATS.MaxSubscriptions; most > 0 && len(n.subs) >= most {
-		n.cut(cutLimit, natswire.TextMaxSubscriptions)
+		n.fail(natswire.TextMaxSubscriptions)
 		return
 	}
 	if n.subs[string(cmd.SID)] == nil { // a sid that is in use keeps its subscription
