@@ -42,8 +42,9 @@ func (c *client) publish(m *message.Message, whole []byte) {
 // renamed is the message with its destination in canonical form. It is valid until the shard's scratch is used again.
 func (c *client) renamed(m *message.Message, pl *plan) []byte {
 	s := c.shard
-	now := *m
-	now.Dest = pl.dest
-	s.frame = message.AppendFrame(s.frame[:0], &now)
-	return s.frame
+	now, n := *m, len(pl.name)
+	s.frame = append(s.frame[:0], pl.name...)
+	now.Dest = s.frame[:n:n]
+	s.frame = message.AppendFrame(s.frame, &now)
+	return s.frame[n:]
 }

@@ -70,7 +70,7 @@ func (d *Door) publishOwn(p *project, whole []byte) {
 			return
 		}
 		if string(m.Dest) != pl.name {
-			m.Dest = pl.dest
+			m.Dest = []byte(pl.name)
 			framed = message.AppendFrame(framed[:0], &m)
 		}
 		s.parcel.reset(pl, nil)

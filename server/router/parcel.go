@@ -40,20 +40,21 @@ func (p *parcel) needFrame() {
 	if p.frame != nil {
 		return
 	}
-	// Everything is built in one buffer: the reply's name, the properties, the fields, then the frame of them.
-	b, name := p.buf[:0], 0
+	// Everything is built in one buffer: the subject, the reply's name, the properties, the fields, then the frame of them.
+	b := append(p.buf[:0], p.plan.name...)
+	start := len(b)
+	props := start
 	if len(p.reply) > 0 {
 		named, err := subject.FromNATS(b, p.reply, false)
-		if name = len(named); err == nil && name <= maxProperty { // a reply that cannot be addressed is left out
-			b = message.AppendProperty(named, message.TagReplyTo, named)
-		} else {
-			name = 0
+		if name := named[start:]; err == nil && len(name) <= maxProperty { // a reply that cannot be addressed is left out
+			props = len(named)
+			b = message.AppendProperty(named, message.TagReplyTo, name)
 		}
 	}
-	props := len(b)
+	end := len(b)
 	b = message.AppendFromNATS(b, p.header, p.payload)
 	fields := len(b)
-	m := message.Message{Type: message.TypeJMSBytes, Dest: p.plan.dest, Props: b[name:props:props], Fields: b[props:fields:fields]}
+	m := message.Message{Type: message.TypeJMSBytes, Dest: b[:start:start], Props: b[props:end:end], Fields: b[end:fields:fields]}
 	b = message.AppendFrame(b, &m)
 	p.buf, p.frame, p.asFrame = b, b[fields:], true
 }

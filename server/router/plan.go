@@ -11,8 +11,7 @@ import (
 // point into it.
 type plan struct {
 	name   string // of the subject, in canonical form
-	dest   []byte // the same, as bytes
-	nats   string // as NATS clients know it; empty where no NATS client gets it
+	nats   string // as NATS clients know it; empty where no NATS client gets it from a client
 	parts  []part // who gets every message
 	groups []group
 	even   *balance // nil: no client takes part in load balancing
@@ -37,9 +36,10 @@ var nobody = &plan{}
 func (p *plan) empty() bool { return len(p.parts) == 0 && len(p.groups) == 0 }
 
 // compile makes the plan of a subject from the subscriptions that match it, which it may reorder. A client gets one copy, however many of
-// its subscriptions match; a NATS client gets one for each.
-func (v *view) compile(name string, matched []*subscription) *plan {
-	p := &plan{name: name, dest: []byte(name)}
+// its subscriptions match; a NATS client gets one for each. byClient: clients publish by it, so that NATS clients have to be told the
+// subject in their own form.
+func (v *view) compile(name string, matched []*subscription, byClient bool) *plan {
+	p := &plan{name: name}
 	plain := matched[:0]
 	var queued []*subscription
 	wantsNATS := false
@@ -56,7 +56,7 @@ func (v *view) compile(name string, matched []*subscription) *plan {
 	p.parts = partition(plain)
 	p.groups = grouped(queued)
 	p.even = v.balanced(name, plain)
-	if wantsNATS {
+	if wantsNATS && byClient {
 		p.nats = string(subject.ToNATS(nil, []byte(name)))
 	}
 	return p

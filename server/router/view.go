@@ -63,8 +63,11 @@ func (v *view) clientPlan(last *recent, key []byte) (*plan, error) {
 
 // make matches a subject, compiles its plan and keeps it.
 func (v *view) make(snap *subject.Snapshot[*subscription], cache *subject.Cache[*subscription, *plan], key []byte, name string) *plan {
-	v.matched = snap.Append(v.matched[:0], name)
-	p := v.compile(name, v.matched)
+	v.matched = v.matched[:0]
+	if name != serverSubject { // source: it is never routed
+		v.matched = snap.Append(v.matched, name)
+	}
+	p := v.compile(name, v.matched, cache == v.clients)
 	clear(v.matched)
 	cache.Put(snap, key, name, p)
 	return p
