@@ -12,6 +12,9 @@ func (s *Server) sources() admin.Sources {
 		sources.Tables = append(sources.Tables, s.engineTables()...)
 		sources.Actions = s.engineActions()
 	}
+	if s.router != nil {
+		sources.Tables = append(sources.Tables, s.routerTables()...)
+	}
 	return sources
 }
 
@@ -29,6 +32,9 @@ func (s *Server) metrics() []admin.Metric {
 	all = append(all, backendMetrics(s.relay.Servers())...)
 	if s.engine != nil {
 		all = append(all, s.engineMetrics()...)
+	}
+	if s.router != nil {
+		all = append(all, s.routerMetrics()...)
 	}
 	return append(all, loopMetrics(s.group.Stats())...)
 }

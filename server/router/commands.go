@@ -240,7 +240,7 @@ func (d *Door) sourceAt(c config.Command, asked bool, dir string, depth int) str
 }
 
 func (d *Door) statsCommand(config.Command) (string, error) {
-	t := d.Totals()
+	t := d.Observe().Totals()
 	return fmt.Sprintf("clients %d\nnats clients %d\nsubscriptions %d\nmessages in %d\nmessages out %d\nbytes in %d\nbytes out %d",
 		t.Clients, t.NATSClients, t.Subscriptions, t.MessagesIn, t.MessagesOut, t.BytesIn, t.BytesOut), nil
 }

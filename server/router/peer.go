@@ -33,11 +33,12 @@ type peer struct {
 	held      bool        // paused, because a loop cannot deliver as fast as it publishes
 
 	// Of sweeps, owned by its loop.
-	place  int    // in the shard's list; -1: not in it
-	opened int64  // sweep in which it came
-	heard  int64  // sweep in which its last input came
-	stuck  int64  // sweep since which it takes nothing
-	sent   uint64 // bytes that it had taken then
+	place  int       // in the shard's list; -1: not in it
+	opened int64     // sweep in which it came
+	since  time.Time // for people
+	heard  int64     // sweep in which its last input came
+	stuck  int64     // sweep since which it takes nothing
+	sent   uint64    // bytes that it had taken then
 }
 
 // recent is the plan that was used last: most publishers go on with the same subject.

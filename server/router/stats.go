@@ -86,5 +86,6 @@ type stats struct {
 	natsClients       atomic.Int64
 	subscriptions     atomic.Int64
 	held              atomic.Int64 // times that a publisher was held
-	_                 [64]byte     // the next shard's are on another cache line
+	caches            cacheStats
+	_                 [64]byte // the next shard's are on another cache line
 }

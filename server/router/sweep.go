@@ -19,6 +19,7 @@ const (
 func (s *shard) adopt(p *peer) {
 	p.place = len(s.peers)
 	p.heard, p.opened = s.sweeps, s.sweeps
+	p.since = time.Now()
 	s.peers = append(s.peers, p)
 }
 
@@ -47,6 +48,7 @@ func (s *shard) sweep() {
 			p.rt.look(set)
 		}
 	}
+	s.noteCaches()
 	s.endCallback()
 	s.sweeper.Arm(set.sweep)
 }
