@@ -175,6 +175,7 @@ type Run struct {
 	conns    []Conn
 	parts    []part
 	group    sync.WaitGroup // of the publishers
+	patience time.Duration  // drainLimit, less in tests
 	// Any goroutine.
 	recording atomic.Bool
 	stopping  atomic.Bool
@@ -200,7 +201,7 @@ func Start(ctx context.Context, d Dialer, address string, s Scenario) (*Run, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
 	defer cancel()
-	r := &Run{scenario: s, stop: make(chan struct{})}
+	r := &Run{scenario: s, stop: make(chan struct{}), patience: drainLimit}
 	var err error
 	switch s.Kind {
 	case Stream:
@@ -299,7 +300,7 @@ func (r *Run) drain() error {
 	r.group.Wait()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	end := time.Now().Add(drainLimit)
+	end := time.Now().Add(r.patience)
 	for r.err() == nil {
 		var missing int64
 		for _, p := range r.parts {
@@ -309,7 +310,7 @@ func (r *Run) drain() error {
 			break
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%d deliveries did not come within %v", missing, drainLimit)
+			return fmt.Errorf("%d deliveries did not come within %v", missing, r.patience)
 		}
 		<-tick.C
 	}
