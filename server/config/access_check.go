@@ -11,12 +11,15 @@ import (
 // adminGroup is the group whose users may give orders to the server.
 const adminGroup = "admin"
 
-func (c *checker) checkAccess() {
+// accessChecker looks at who may do what.
+type accessChecker struct{ routerChecker }
+
+func (c accessChecker) check() {
 	a := &c.cfg.Access
-	c.checkRouterValues("access.", reflect.ValueOf(a).Elem())
-	c.checkUsers()
-	c.checkGroups()
-	c.checkPermissions()
+	c.values("access.", reflect.ValueOf(a).Elem())
+	c.users()
+	c.groups()
+	c.permissions()
 	lists := len(a.Users) + len(a.Groups) + len(a.Permissions)
 	at := c.from.at("access.driver")
 	switch {
@@ -31,16 +34,16 @@ func (c *checker) checkAccess() {
 }
 
 // knownUser tells whether there may be such a user; those of users.cfg are not known here.
-func (c *checker) knownUser(name string) bool {
+func (c accessChecker) knownUser(name string) bool {
 	a := &c.cfg.Access
 	return a.Directory != "" || slices.ContainsFunc(a.Users, func(u AccessUser) bool { return u.Name == name })
 }
 
-func (c *checker) checkUsers() {
+func (c accessChecker) users() {
 	seen, tokens := map[string]bool{}, map[string]string{}
 	for i, u := range c.cfg.Access.Users {
 		path := fmt.Sprintf("access.user[%d].", i)
-		c.checkAccessName(path+"name", u.Name, "the name that he gives")
+		c.name(path+"name", u.Name, "the name that he gives")
 		c.require(u.Name == "" || !seen[u.Name], path+"name", u.Name, "a name that no other user has")
 		seen[u.Name] = true
 		for _, secret := range [][2]string{{"password", u.Password}, {"token", u.Token}} {
@@ -57,11 +60,11 @@ func (c *checker) checkUsers() {
 	}
 }
 
-func (c *checker) checkGroups() {
+func (c accessChecker) groups() {
 	seen := map[string]bool{}
 	for i, g := range c.cfg.Access.Groups {
 		path := fmt.Sprintf("access.group[%d].", i)
-		c.checkAccessName(path+"name", g.Name, "the name of the group")
+		c.name(path+"name", g.Name, "the name of the group")
 		c.require(g.Name == "" || !seen[g.Name], path+"name", g.Name, "a name that no other group has")
 		seen[g.Name] = true
 		for _, member := range g.Members {
@@ -70,7 +73,7 @@ func (c *checker) checkGroups() {
 	}
 }
 
-func (c *checker) checkPermissions() {
+func (c accessChecker) permissions() {
 	for i, p := range c.cfg.Access.Permissions {
 		path := fmt.Sprintf("access.permission[%d].", i)
 		group := func(g AccessGroup) bool { return g.Name == p.Who }
@@ -81,7 +84,7 @@ func (c *checker) checkPermissions() {
 		case !c.knownUser(p.Who) && p.Who != adminGroup && !slices.ContainsFunc(c.cfg.Access.Groups, group):
 			c.bad(path+"who", p.Who, "the name of a user or a group that is configured, or *")
 		default:
-			c.checkAccessName(path+"who", p.Who, "")
+			c.name(path+"who", p.Who, "")
 		}
 		c.require(slices.Contains(accessVerbs, p.Verb), path+"verb", p.Verb, "one of "+strings.Join(accessVerbs, ", "))
 		if p.Project != "*" {
@@ -93,7 +96,7 @@ func (c *checker) checkPermissions() {
 
 var accessVerbs = []string{"publish", "subscribe", "connect", "all"}
 
-func (c *checker) checkAccessName(path, name, what string) {
+func (c accessChecker) name(path, name, what string) {
 	if name == "" {
 		c.missing(path, what)
 		return

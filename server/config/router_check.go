@@ -7,9 +7,12 @@ import (
 	"strings"
 )
 
-func (c *checker) checkRouter() {
+// routerChecker looks at the router door.
+type routerChecker struct{ *checker }
+
+func (c routerChecker) check() {
 	r := &c.cfg.Router
-	c.checkRouterValues("router.", reflect.ValueOf(r).Elem())
+	c.values("router.", reflect.ValueOf(r).Elem())
 	if len(r.DefaultProtocols) == 0 {
 		c.missing("router.default_protocols", "at least one of local, tcp and tls")
 	}
@@ -18,7 +21,7 @@ func (c *checker) checkRouter() {
 	c.checkEngineTLS("router.", tls, r.TLSCert, r.TLSKey, r.TLSClientCA)
 	n := &r.NATS
 	c.checkEngineTLS("router.nats.", n.TLSFirst && len(n.Listen) > 0, n.TLSCert, n.TLSKey, n.TLSClientCA)
-	c.checkAliases()
+	c.aliases()
 	for i, s := range r.Subscriptions {
 		path := fmt.Sprintf("router.subscription[%d].", i)
 		c.wanted(path+"project", s.Project, judgeProject(s.Project))
@@ -28,11 +31,11 @@ func (c *checker) checkRouter() {
 			c.wanted(path+"subject", s.Subject, judgeSubject(s.Subject, true))
 		}
 	}
-	c.warnOfRouter(all)
+	c.dangers(all)
 }
 
-// checkRouterAddresses calls once with each address that the router door listens on.
-func (c *checker) checkRouterAddresses(once func(path, addr string)) {
+// addresses calls once with each address that the router door listens on.
+func (c routerChecker) addresses(once func(path, addr string)) {
 	r := &c.cfg.Router
 	for _, name := range r.Listen {
 		all, _ := r.listeners(name, noEnvironment) // what is wrong is reported elsewhere
@@ -48,14 +51,14 @@ func (c *checker) checkRouterAddresses(once func(path, addr string)) {
 func noEnvironment(string) string { return "" }
 
 // wanted reports path where want says what would be right.
-func (c *checker) wanted(path, value, want string) { c.require(want == "", path, value, want) }
+func (c routerChecker) wanted(path, value, want string) { c.require(want == "", path, value, want) }
 
-// checkRouterValues looks at each value by itself, and warns of those that are set and have no effect.
-func (c *checker) checkRouterValues(path string, table reflect.Value) {
+// values looks at each value by itself, and warns of those that are set and have no effect.
+func (c routerChecker) values(path string, table reflect.Value) {
 	for f := range fieldsOf(table) {
 		switch {
 		case f.value.Kind() == reflect.Struct:
-			c.checkRouterValues(path+f.name+".", f.value)
+			c.values(path+f.name+".", f.value)
 			continue
 		case isTables(f.value):
 			continue
@@ -69,7 +72,7 @@ func (c *checker) checkRouterValues(path string, table reflect.Value) {
 	}
 }
 
-func (c *checker) checkAliases() {
+func (c routerChecker) aliases() {
 	aliases := c.cfg.Router.Aliases
 	for i, a := range aliases {
 		path := fmt.Sprintf("router.alias[%d].", i)
@@ -80,8 +83,8 @@ func (c *checker) checkAliases() {
 	}
 }
 
-// warnOfRouter warns of what works and is hardly meant.
-func (c *checker) warnOfRouter(all []Listener) {
+// dangers warns of what works and is hardly meant.
+func (c routerChecker) dangers(all []Listener) {
 	r := &c.cfg.Router
 	warn := func(path, format string, args ...any) {
 		at := c.from.at(path)

@@ -70,8 +70,8 @@ func (c *checker) check() {
 	c.checkFarms()
 	c.checkBackends()
 	c.checkEngine()
-	c.checkRouter()
-	c.checkAccess()
+	routerChecker{c}.check()
+	accessChecker{routerChecker{c}}.check()
 }
 
 // bad reports that the value of path is not what it should be.
@@ -132,7 +132,7 @@ func (c *checker) checkAddresses() {
 	if c.cfg.Admin.Listen != "" {
 		listen("admin.listen", c.cfg.Admin.Listen)
 	}
-	c.checkRouterAddresses(once)
+	routerChecker{c}.addresses(once)
 	for _, p := range c.cfg.Relay.TrustedProxies {
 		c.require(p.IsValid(), "relay.trusted_proxies", p, "a network as 192.0.2.0/24")
 	}
