@@ -5,9 +5,11 @@ const maxChecks = 64
 
 // Cache keeps for names what its owner made of a snapshot's answer, a value of type P each. It is owned by one loop.
 //
-// A result goes as soon as a change of the table may have touched it, and no other: a changed literal pattern takes the result of that one name (and those of all
-// wildcard names) with it; the changed wildcard patterns are looked at when a result is asked for. There are two generations:
-// what is found is in the young one afterwards; when that holds half the limit, the old one is dropped and the young one becomes the old one.
+// A result goes when a change of the table may have touched it: a changed literal pattern takes the result of that one name, and those
+// of all names with wildcards, with it; the changed wildcard patterns are looked at when a result is asked for.
+//
+// There are two generations. What is found is in the young one afterwards; when that holds half the limit, the old one is dropped
+// and the young one becomes the old one. Names with wildcards have half the limit for themselves, and all go when that is used up.
 type Cache[V Value, P any] struct {
 	// Fixed.
 	half int // entries of a generation, and of the wildcard names
@@ -34,8 +36,8 @@ type result[P any] struct {
 	seen      uint64 // changes of wildcard patterns that it takes into account
 }
 
-// NewCache returns a cache of at most limit names; a limit below 2 is taken for 2. key makes the key of a canonical name, by which Get and Put know it, as ToNATS
-// does for the names of NATS; nil means that the name is its own key.
+// NewCache returns a cache of at most limit literal names, and half as many with wildcards; a limit below 2 is taken for 2.
+// key appends the key of a canonical name, by which Get and Put know it, as ToNATS does for NATS; nil: the name is its own key.
 func NewCache[V Value, P any](limit int, key func(dst []byte, name string) []byte) *Cache[V, P] {
 	return &Cache[V, P]{
 		half:  max(limit/2, 1),

@@ -21,9 +21,9 @@ const hexDigits = "0123456789ABCDEF"
 // FromNATS appends the name of a NATS subject to dst: "a.b" is "/a/b". It does not alias subject.
 //
 // When pattern is set, a token "*" stays, and a last token ">" becomes two components, "*" and "...". All else is literal: what a
-// name of ours cannot have, or has another meaning there, is escaped with a percent sign and two digits: / * > %, control characters, bytes that are not
-// UTF-8. The other way round "%2E", "%20" and "%3E" become the bytes that ToNATS has escaped so, and "%25" becomes "%" where this
-// is not the beginning of an escape.
+// name of ours cannot have, or what has another meaning there, is escaped with a percent sign and two hexadecimal digits: / * > %,
+// control characters, bytes that are not UTF-8. The other way round "%2E", "%20" and "%3E" become the bytes that ToNATS has
+// escaped so, and "%25" becomes "%" where this is not the beginning of an escape.
 //
 // There is no limit of length or depth, so the result need not be canonical in that. Errors: ErrEmptyToken; ErrName for a
 // blank, tab, CR or LF, which no NATS subject has. dst is returned unchanged then.
@@ -107,8 +107,9 @@ func appendPercent(dst, token []byte) ([]byte, int) {
 // ToNATS appends the NATS subject of a canonical name to dst, and undoes FromNATS: ToNATS of FromNATS is the subject that it was.
 // It does not alias name.
 //
-// Bytes that NATS cannot carry or that mean something else there become "%2E" (dot), "%20" (blank), "%3E" (>), and a percent sign that is no escape of FromNATS
-// becomes "%25", so FromNATS of ToNATS is the name that it was; except a name with an escape that FromNATS never makes, as "%252E".
+// Bytes that NATS cannot carry or that mean something else there become "%2E" (dot), "%20" (blank), "%3E" (>), and a percent sign
+// that begins no escape of FromNATS becomes "%25". So FromNATS of ToNATS is the name that it was, too, unless that has an escape
+// which FromNATS never makes: one of what need not be escaped (as "%C3%B6"), or of a percent sign before "2E", "20", "3E", "25".
 // A component "*" stays, "*" and "..." at the end become ">", as does the name "/...". A pattern with other wildcards has no equal in
 // NATS: its `*` stay, its `...` become "%2E%2E%2E".
 func ToNATS(dst, name []byte) []byte {

@@ -99,7 +99,10 @@ func TestToNATS(t *testing.T) {
 
 func TestNATSBothWays(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
-	parts := []string{"%", "25", "2E", "2", "E", "%25", "%2E", "%3E", "%2F", "%C3", "%B6", "a", ".", ">", "*", "/", "\xc3", "\xb6", "ö", "\x01", "%09", " "}
+	parts := []string{
+		"%", "25", "2E", "2", "E", "%25", "%2E", "%3E", "%2F", "%C3", "%B6",
+		"a", ".", ">", "*", "/", "\xc3", "\xb6", "ö", "\x01", "%09", " ",
+	}
 	text := func() string {
 		var b strings.Builder
 		for range 1 + random.IntN(8) {
@@ -107,7 +110,7 @@ func TestNATSBothWays(t *testing.T) {
 		}
 		return b.String()
 	}
-	for range 200_000 {
+	for range 50_000 {
 		subject, pattern := text(), random.IntN(2) == 0
 		name, err := FromNATS(nil, []byte(subject), pattern)
 		if err != nil {
@@ -121,7 +124,7 @@ func TestNATSBothWays(t *testing.T) {
 		}
 	}
 	never := []string{"%252E", "%2520", "%253E", "%2525", "%C3", "%B6"} // escapes that FromNATS never makes
-	for range 200_000 {
+	for range 50_000 {
 		name := "/" + text()
 		if !IsCanonical([]byte(name)) || IsWild(name) || containsAny(name, never) {
 			continue

@@ -76,8 +76,9 @@ func (t *Table[V]) publish(s *Snapshot[V], seed maphash.Seed, root *node[V], pat
 // Append appends the values of all patterns that match name, which is canonical or was made by FromNATS; when it has wildcards, of
 // all patterns that some name has in common with it. A value comes once for each of its patterns that match, in no order.
 //
-// The time is at most in proportion to the nodes that can be reached times the components of the name. Only dst grows, unless more than 16
-// patterns with two `...` and more have matched up to the second one. A name with wildcards and more than 127 components, which is not canonical, matches nothing.
+// The time is at most in proportion to the nodes that can be reached times the components of the name. The walk goes as deep as
+// the pattern of the table with most components. Only dst grows, unless more than 16 patterns with several `...` match up to
+// the second. A name with wildcards and more than 127 components, which is not canonical, matches nothing.
 func (s *Snapshot[V]) Append(dst []V, name string) []V {
 	if s.root == nil {
 		return dst

@@ -3,7 +3,7 @@ package subject
 import "strings"
 
 // Matches tells whether pattern matches name; both are canonical. When name is a pattern itself it tells whether some name is
-// matched by both. Its time is at most in proportion to the product of both lengths, whatever the wildcards.
+// matched by both. It compares each component of one with each of the other at most once, whatever the wildcards.
 func Matches(pattern, name string) bool {
 	switch {
 	case !hasDots(name):
@@ -110,27 +110,25 @@ func componentsMeet(a, b string) bool {
 	return a[len(a)-n:] == b[len(b)-n:]
 }
 
-// glob matches one component without wildcards: each `*` of pattern stands for zero or more bytes.
+// glob matches one component without wildcards: each `*` of pattern stands for zero or more bytes. What stands between two of them is
+// taken where it comes first, so text is gone through once.
 func glob(pattern, text string) bool {
-	i, j := 0, 0
-	again, from := -1, 0 // behind the last `*`, and where in text its follower was tried last
-	for j < len(text) {
-		switch {
-		case i < len(pattern) && pattern[i] == '*':
-			i++
-			again, from = i, j
-		case i < len(pattern) && pattern[i] == text[j]:
-			i++
-			j++
-		case again < 0:
-			return false
-		default:
-			from++
-			i, j = again, from
+	i := strings.IndexByte(pattern, '*')
+	if i < 0 {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, pattern[:i]) {
+		return false
+	}
+	for {
+		text, pattern = text[i:], pattern[i+1:]
+		if i = strings.IndexByte(pattern, '*'); i < 0 {
+			return strings.HasSuffix(text, pattern)
 		}
+		at := strings.Index(text, pattern[:i])
+		if at < 0 {
+			return false
+		}
+		text = text[at:]
 	}
-	for i < len(pattern) && pattern[i] == '*' {
-		i++
-	}
-	return i == len(pattern)
 }
