@@ -202,11 +202,15 @@ func (o *output) grown() {
 	if o.inFlush {
 		return
 	}
-	if o.c.Pending() >= flushAt && !o.blocked {
+	pending := o.c.Pending()
+	if pending >= flushAt && !o.blocked {
 		o.push()
+		pending = o.c.Pending()
 	}
-	o.mark()
-	if o.c.Pending() > 0 || o.above || o.c.session.flusher != nil {
+	if pending > o.high {
+		o.above = true
+	}
+	if !o.queued && (pending > 0 || o.above || o.c.session.flusher != nil) {
 		o.queue()
 	}
 }
