@@ -20,7 +20,7 @@ func answer(c *Cache[id, []id], s *Snapshot[id], key []byte, name string) []id {
 
 // TestCacheAsTable changes a table at random, and asks caches that fall behind by different numbers of changes.
 func TestCacheAsTable(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		var table Table[id]
 		type cached struct {
