@@ -171,8 +171,10 @@ func (c *natsClient) publish(name, text string) {
 }
 
 // expect reads exactly what text says, and returns an error as soon as something else comes.
-func (c *natsClient) expect(text string) error {
-	want := natsLines.Replace(text)
+func (c *natsClient) expect(text string) error { return c.expectRaw(natsLines.Replace(text)) }
+
+// expectRaw is expect for bytes as they are.
+func (c *natsClient) expectRaw(want string) error {
 	got := make([]byte, 0, len(want))
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience)) // fails as the read would
 	for len(got) < len(want) {

@@ -74,7 +74,9 @@ func (p *parcel) needNATS() {
 	p.header, p.payload = message.NATSPayload(&m)
 	if reply, ok := m.Property(message.TagReplyTo); ok {
 		p.buf = subject.ToNATS(p.buf[:0], reply)
-		p.reply = p.buf
+		if natswire.ValidSubject(p.buf) { // else it might hold a line of the protocol; it is left out
+			p.reply = p.buf
+		}
 	}
 }
 
