@@ -16,6 +16,7 @@ import (
 
 	"roundhouse/cmd/process"
 	"roundhouse/enginepool/proc"
+	"roundhouse/server/access"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
 )
@@ -178,6 +179,9 @@ func newCheck(environ []string) *cobra.Command {
 
 func check(cmd *cobra.Command, sources config.Sources, dump bool) error {
 	cfg, err := load(sources, func(w config.Warning) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w) })
+	if err == nil {
+		err = checkAccess(cfg, config.NewLogger(cmd.ErrOrStderr(), "text", slog.LevelWarn))
+	}
 	switch {
 	case err != nil:
 		return err
@@ -189,6 +193,20 @@ func check(cmd *cobra.Command, sources config.Sources, dump bool) error {
 	if err != nil {
 		return &exitError{process.ExitRuntime, err}
 	}
+	return nil
+}
+
+// checkAccess reads the files that say who may do what. log gets what is accepted and hardly meant.
+func checkAccess(cfg *config.Config, log *slog.Logger) error {
+	rules, mistakes := access.FromConfig(&cfg.Access)
+	if err := errors.Join(mistakes...); err != nil {
+		return &exitError{process.ExitConfig, err}
+	}
+	guard, err := access.New(rules, log)
+	if err != nil {
+		return &exitError{process.ExitConfig, err}
+	}
+	guard.Close()
 	return nil
 }
 

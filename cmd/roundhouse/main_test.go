@@ -29,6 +29,8 @@ func TestCommandLine(t *testing.T) {
 	wrong := write(t, "wrong.toml", "lops = 1\nloops = -1\n")
 	rs := write(t, "rs.config", "[options]\nnothing = 1\n")
 	es := write(t, "eserver.cfg", "// engines\nPortNumber=8088\nEngine_default=engine -q\nControlPassword=hunter2\nNothing=1\n")
+	cm := write(t, "rtserver.cm", "setopt conn_names tcp:127.0.0.1:0\nsetopt nothing 1\necho hello there\n")
+	acl := filepath.Dir(write(t, "users.cfg", "ann : hunter2\n"))
 	for _, row := range []struct {
 		args     string
 		environ  []string
@@ -48,6 +50,12 @@ func TestCommandLine(t *testing.T) {
 		{"check --strict --eserver " + es, nil, 78, "", es + ":5: field \"Nothing\": unknown"},
 		{"check --eserver " + rs, nil, 78, "", rs + ":1: neither a comment, which starts with //, nor Key=Value"},
 		{"serve -T --eserver " + es, nil, 0, "control_password = \"***\"", es + ":4: field \"ControlPassword\": in clear text"},
+		{"check --rtserver " + cm, nil, 0, "right", "hello there\nwarning: " + cm + ":2: option \"nothing\": no such option\n"},
+		{"check --strict --rtserver " + cm, nil, 78, "", cm + ":2: option \"nothing\": no such option"},
+		{"serve -T --rtserver " + cm, nil, 0, "listen = [\"tcp:127.0.0.1:0\"]", "hello there"},
+		{"check --rtserver " + cm + ".none", nil, 78, "", "cannot read"},
+		{"check --set access.driver=basic --set access.directory=" + acl, nil, 0, "right", "users.cfg:1"},
+		{"check --set access.driver=basic --set access.directory=" + cm, nil, 78, "", "no directory of users.cfg"},
 		{"check", []string{"ROUNDHOUSE_LOOPS=x"}, 78, "", "environment: field \"ROUNDHOUSE_LOOPS\""},
 		{"check --set loops=x --set relay.listen=y", nil, 78, "", "--set: field \"loops\": value \"x\": a whole number\n--set: field \"relay.listen\""},
 		{"serve -t -c " + wrong, nil, 78, "", "lops"},
