@@ -103,7 +103,7 @@ func (c *conn) Sync(ctx context.Context) error { return c.nc.FlushWithContext(ct
 
 // Publisher publishes one message after the other.
 func (c *conn) Publisher(subjects []string, size int) (load.Publisher, error) {
-	return &publisher{nc: c.nc, subjects: subjects, payload: make([]byte, size)}, nil
+	return &publisher{nc: c.nc, subjects: subjects, payload: load.NewPayload(size)}, nil
 }
 
 // Close closes the connection.

@@ -8,11 +8,12 @@
 // slow consumer, none gains by dropping, and each does exactly the same work.
 //
 // Every payload begins with 16 bytes, big endian: when its batch was sent (8 bytes, nanoseconds since the start of the process), the
-// number of the publisher (2 bytes) and that of the message (6 bytes). Latency is the time from just before the write of a
+// number of the publisher (2 bytes) and that of the message (6 bytes). The rest is the same in all; every byte is compared. Latency is the time from just before the write of a
 // message's batch to just after the read that brought it, of every sixteenth message; of every one for requests.
 package load
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -116,6 +117,15 @@ type Dialer interface {
 	Dial(ctx context.Context, address string, fail func(error)) (Conn, error)
 }
 
+// NewPayload returns a payload of size bytes, without a stamp.
+func NewPayload(size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte('a' + i%26)
+	}
+	return b
+}
+
 // PutStamp writes the stamp of message number n into payload; publisher is part of n, see Number.
 func PutStamp(payload []byte, now int64, n uint64) {
 	binary.BigEndian.PutUint64(payload, uint64(now))
@@ -130,10 +140,10 @@ const countMask = 1<<48 - 1
 // Count is the reverse of Number: the count of the publisher's messages.
 func Count(n uint64) uint64 { return n & countMask }
 
-// stamp reads what PutStamp wrote.
-func stamp(payload []byte) (sent int64, publisher int, count uint64, err error) {
-	if len(payload) < StampLen {
-		return 0, 0, 0, fmt.Errorf("load: a payload of %d bytes came", len(payload))
+// stamp reads what PutStamp wrote. The payload has to be as long as want, and the same but for the stamp.
+func stamp(payload, want []byte) (sent int64, publisher int, count uint64, err error) {
+	if len(payload) != len(want) || !bytes.Equal(payload[StampLen:], want[StampLen:]) {
+		return 0, 0, 0, fmt.Errorf("load: a payload of %d bytes came, or one that nobody sent: %.100q", len(payload), payload)
 	}
 	n := binary.BigEndian.Uint64(payload[8:])
 	return int64(binary.BigEndian.Uint64(payload)), int(n >> 48), n & countMask, nil
@@ -172,6 +182,7 @@ type Player interface {
 // Run is a scenario that is being played. All its methods are for one goroutine.
 type Run struct {
 	scenario Scenario
+	payload  []byte // as NewPayload returns it; not written to
 	conns    []Conn
 	parts    []part
 	group    sync.WaitGroup // of the publishers
@@ -201,7 +212,7 @@ func Start(ctx context.Context, d Dialer, address string, s Scenario) (*Run, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
 	defer cancel()
-	r := &Run{scenario: s, stop: make(chan struct{}), patience: drainLimit}
+	r := &Run{scenario: s, payload: NewPayload(s.Size), stop: make(chan struct{}), patience: drainLimit}
 	var err error
 	switch s.Kind {
 	case Stream:

@@ -200,13 +200,17 @@ func TestRandomDeliveries(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	payload := make([]byte, StampLen)
+	payload, want := NewPayload(StampLen+2), NewPayload(StampLen+2)
 	PutStamp(payload, 12345, Number(7, 1<<40))
-	sent, publisher, count, err := stamp(payload)
+	sent, publisher, count, err := stamp(payload, want)
 	if sent != 12345 || publisher != 7 || count != 1<<40 || err != nil || Count(Number(7, 9)) != 9 {
 		t.Errorf("%d, %d, %d, %v", sent, publisher, count, err)
 	}
-	if _, _, _, err := stamp(payload[:StampLen-1]); err == nil {
+	if _, _, _, err := stamp(payload[:StampLen-1], want); err == nil {
 		t.Error("a short payload has a stamp")
+	}
+	payload[StampLen+1]++
+	if _, _, _, err := stamp(payload, want); err == nil {
+		t.Error("a wrong payload has a stamp")
 	}
 }

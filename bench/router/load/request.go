@@ -45,7 +45,7 @@ type requester struct {
 }
 
 func newRequester(r *Run, number int) *requester {
-	q := &requester{run: r, number: number, subject: []byte(requestSubject), payload: make([]byte, r.scenario.Size)}
+	q := &requester{run: r, number: number, subject: []byte(requestSubject), payload: NewPayload(r.scenario.Size)}
 	q.reply = fmt.Appendf(nil, "%s.%08x", q.inbox(), 0)
 	return q
 }
@@ -72,8 +72,8 @@ func (q *requester) Message(m *Message) {
 		q.run.fail(fmt.Errorf("load: requester %d got %d bytes before it sent", q.number, len(m.Payload)))
 		return
 	}
-	_, publisher, count, err := stamp(m.Payload)
-	if err == nil && (publisher != q.number || count != q.next || len(m.Payload) != len(q.payload) || string(m.Subject) != string(q.reply)) {
+	_, publisher, count, err := stamp(m.Payload, q.run.payload)
+	if err == nil && (publisher != q.number || count != q.next || string(m.Subject) != string(q.reply)) {
 		err = fmt.Errorf("load: reply %d of requester %d to %s came, want %d of %d to %s", count, publisher, m.Subject, q.next, q.number, q.reply)
 	}
 	if err != nil {

@@ -93,7 +93,6 @@ func (p *publisher) latencies() *harness.Histogram   { return nil }
 type subscriber struct {
 	run  *Run
 	from *publisher
-	size int
 	// Owned by the goroutine of its connection.
 	next      uint64
 	now       int64 // of this turn; 0: not read yet
@@ -104,10 +103,9 @@ type subscriber struct {
 
 // Message takes one message.
 func (s *subscriber) Message(m *Message) {
-	sent, publisher, count, err := stamp(m.Payload)
-	if err == nil && (publisher != s.from.number || count != s.next || len(m.Payload) != s.size) {
-		err = fmt.Errorf("load: message %d of publisher %d with %d bytes came, want %d of %d with %d",
-			count, publisher, len(m.Payload), s.next, s.from.number, s.size)
+	sent, publisher, count, err := stamp(m.Payload, s.run.payload)
+	if err == nil && (publisher != s.from.number || count != s.next) {
+		err = fmt.Errorf("load: message %d of publisher %d came, want %d of %d", count, publisher, s.next, s.from.number)
 	}
 	if err != nil {
 		s.run.fail(err)
@@ -149,7 +147,7 @@ func (r *Run) startStream(ctx context.Context, d Dialer, address string) error {
 		p := newPublisher(r, i, nil)
 		var subscribers []*subscriber
 		for range r.scenario.FanOut {
-			s := &subscriber{run: r, from: p, size: r.scenario.Size}
+			s := &subscriber{run: r, from: p}
 			subscribers = append(subscribers, s)
 			r.parts = append(r.parts, s)
 		}

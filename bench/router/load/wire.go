@@ -216,10 +216,7 @@ type natsPublisher struct {
 // Publisher writes all messages, more than one batch of them.
 func (c *natsConn) Publisher(subjects []string, size int) (Publisher, error) {
 	p := &natsPublisher{nc: c.nc}
-	payload := make([]byte, size)
-	for i := range payload {
-		payload[i] = byte('a' + i%26)
-	}
+	payload := NewPayload(size)
 	count := len(subjects)
 	for count*size < 4*batchBytes {
 		count += len(subjects)
