@@ -25,7 +25,6 @@ type Conn struct {
 	unique  string        // in full form
 	prefix  string        // default subject prefix
 	node    string
-	self    *Subscription // of what comes for nobody else; never in a queue
 
 	life   context.Context // ends with the connection
 	cancel context.CancelCauseFunc
@@ -133,27 +132,23 @@ func (c *Conn) settleIn(l *link) error {
 		return fmt.Errorf("pubsub: server %s: its name for this client is none: %q", l.server, c.unique)
 	}
 	c.hello.Unique = c.unique // of the next server, too
-	c.self = c.newInternal(nil)
+	self := c.newInternal(nil)
+	if direct := c.options.Direct; direct != nil {
+		self = c.newSubscription(nil, func(s *Subscription) { s.queue.handle = direct })
+		self.internal = true
+	}
+	self.pattern = c.unique
 	c.groups[c.unique] = &group{implied: true}
 	names := []string{c.unique}
 	if !c.options.NoStandardSubjects {
 		names = append(names, "/_all", "/_"+c.node)
 	}
-	direct := c.options.Direct
 	for _, name := range names {
-		s := c.newInternal(nil)
-		if direct != nil {
-			s = c.newSubscription(nil, func(s *Subscription) { s.queue.handle = direct })
-			s.internal = true
+		if c.groups[name] == nil {
+			c.groups[name] = &group{}
 		}
-		s.pattern = name
-		g := c.groups[name]
-		if g == nil {
-			g = &group{}
-			c.groups[name] = g
-		}
-		g.members = append(g.members, s)
-		c.table.Add(name, s)
+		c.groups[name].members = []*Subscription{self}
+		c.table.Add(name, self)
 	}
 	return nil
 }

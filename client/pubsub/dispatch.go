@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"roundhouse/codec/message"
@@ -116,7 +117,8 @@ func (c *Conn) planOf(name []byte) *plan {
 	if !ok {
 		p = &plan{name: string(name)}
 		in.matched = snap.Append(in.matched[:0], p.name)
-		p.subs = slices.Clone(in.matched)
+		slices.SortFunc(in.matched, func(a, b *Subscription) int { return cmp.Compare(a.id, b.id) })
+		p.subs = slices.Clone(slices.Compact(in.matched)) // that of the client itself has several names
 		clear(in.matched)
 		if !isUnder(name, c.inbox.prefix) { // an answer: nothing else comes for its name
 			in.cache.Put(snap, name, p.name, p)

@@ -352,3 +352,17 @@ func wantErr(t testing.TB, err, want error) {
 		t.Errorf("error %v, want %v", err, want)
 	}
 }
+
+// closeCall is what a server says before it closes.
+func closeCall(reason string, code message.Code) []byte {
+	b := message.AppendStr(message.Append(nil, &message.Message{Type: message.TypeClientCloseCall}), reason)
+	return message.AppendInt4(b, int32(code))
+}
+
+// note puts something into a channel that has room for it.
+func note(ch chan bool) {
+	select {
+	case ch <- true:
+	default:
+	}
+}

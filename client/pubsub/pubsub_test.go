@@ -180,6 +180,7 @@ func TestDirect(t *testing.T) {
 	}
 	_ = f.connect(Options{Subject: "other", NoStandardSubjects: true})
 	other := f.connect(Options{Subject: "third"}) // nobody looks at what comes
+	must(t, other.Flush(ctx))
 	must(t, c.Publish(ctx, "_all", nil))
 	eventually(t, "a message that nobody wants", func() bool { return other.Stats().Unmatched == 1 })
 	f.mu.Lock()
