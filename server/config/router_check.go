@@ -84,7 +84,7 @@ func (c routerChecker) aliases() {
 }
 
 // dangers warns of what works and is hardly meant.
-func (c routerChecker) dangers(all []Listener) {
+func (c routerChecker) dangers(listeners []Listener) {
 	r := &c.cfg.Router
 	warn := func(path, format string, args ...any) {
 		at := c.from.at(path)
@@ -92,7 +92,7 @@ func (c routerChecker) dangers(all []Listener) {
 	}
 	open := func(l Listener) bool { return l.Network == "tcp" && isExposed(l.Address) }
 	if c.cfg.Access.Driver == "" {
-		if slices.ContainsFunc(all, open) {
+		if slices.ContainsFunc(listeners, open) {
 			warn("router.listen", "without access.driver whoever reaches this listener may do everything")
 		}
 		if slices.ContainsFunc(r.NATS.Listen, isExposed) {
@@ -102,12 +102,25 @@ func (c routerChecker) dangers(all []Listener) {
 	if p := r.Client.SlowPolicy; p != "disconnect" {
 		warn("router.client.slow_policy", "value %q: has no effect yet: a client that is too slow is disconnected", p)
 	}
-	for _, name := range r.EnableControlMsgs {
-		if bare := strings.ToLower(strings.TrimPrefix(name, "!")); bare != "_all" && !isCommand(bare) {
-			warn("router.enable_control_msgs", "value %q: no such command", name)
-		}
-	}
+	c.commands(warn)
 	if r.Client.KeepAliveTimeout > 0 && r.Client.ReadTimeout == 0 && c.from.has("router.client.keep_alive_timeout") {
 		warn("router.client.keep_alive_timeout", "has no effect without client.read_timeout")
+	}
+}
+
+// commands warns of entries of enable_control_msgs that do nothing.
+func (c routerChecker) commands(warn func(path, format string, args ...any)) {
+	const path = "router.enable_control_msgs"
+	list, all := c.cfg.Router.EnableControlMsgs, -1
+	for i, name := range list {
+		bare := strings.ToLower(strings.TrimPrefix(name, "!"))
+		switch {
+		case all >= 0:
+			warn(path, "value %q: has no effect behind %s: the first that fits holds", name, list[all])
+		case bare == "_all":
+			all = i
+		case !isCommand(bare):
+			warn(path, "value %q: no such command", name)
+		}
 	}
 }
