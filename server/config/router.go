@@ -69,6 +69,8 @@ type RouterClient struct {
 	KeepAliveTimeout time.Duration `toml:"keep_alive_timeout"`
 	// How long a client that wants to come back (warm) may be away before the server forgets it. More than 0.
 	ReconnectTimeout time.Duration `toml:"reconnect_timeout"`
+	// Most subscriptions of one client; one more ends its connection. 0: no limit.
+	MaxSubscriptions int `toml:"max_subscriptions"`
 	// Most bytes that wait for one client; then its connection is closed. 1 KiB to 1 TiB.
 	MaxBuffer int64 `toml:"max_buffer" unit:"bytes"`
 	// Bytes a second that one client is sent. 0: no limit.
@@ -113,7 +115,7 @@ type RouterNATS struct {
 	MaxPending int64 `toml:"max_pending" unit:"bytes"`
 	// Most client connections at a time; one more is told so and closed. 0: no limit but limits.max_connections.
 	MaxConnections int `toml:"max_connections"`
-	// Most subscriptions of one client. 0: no limit.
+	// Most subscriptions of one client; one more ends its connection. 0: no limit.
 	MaxSubscriptions int `toml:"max_subscriptions"`
 	// Interval of pings to a client that is silent. More than 0.
 	PingInterval time.Duration `toml:"ping_interval"`
@@ -292,6 +294,7 @@ func defaultRouter() Router {
 			MaxConns:         200,
 			ConnectTimeout:   10 * time.Second,
 			ReconnectTimeout: 30 * time.Second,
+			MaxSubscriptions: 1_000_000,
 			MaxBuffer:        10_000_000,
 			BurstInterval:    500 * time.Millisecond,
 			DrainSubjects:    1000,
@@ -300,15 +303,16 @@ func defaultRouter() Router {
 			SlowWarnPercent:  75,
 		},
 		NATS: RouterNATS{
-			Project:        DefaultProject,
-			MaxPayload:     1 << 20,
-			MaxControlLine: 4 << 10,
-			MaxPending:     64 << 20,
-			MaxConnections: 64 << 10,
-			PingInterval:   2 * time.Minute,
-			PingMax:        2,
-			AuthTimeout:    2 * time.Second,
-			WriteDeadline:  10 * time.Second,
+			Project:          DefaultProject,
+			MaxPayload:       1 << 20,
+			MaxControlLine:   4 << 10,
+			MaxPending:       64 << 20,
+			MaxSubscriptions: 1_000_000,
+			MaxConnections:   64 << 10,
+			PingInterval:     2 * time.Minute,
+			PingMax:          2,
+			AuthTimeout:      2 * time.Second,
+			WriteDeadline:    10 * time.Second,
 		},
 		Server: RouterServer{
 			ConnectPrefix:     "connect_one",

@@ -16,6 +16,7 @@ var routerLimits = map[string][2]int64{
 	"router.max_message_size":            {1 << 10, 99_999_999}, // what eight digits can say
 	"router.subject_cache_size":          {16, 1 << 24},
 	"router.client.max_conns":            {0, 1 << 30},
+	"router.client.max_subscriptions":    {0, 1 << 30},
 	"router.client.max_buffer":           {1 << 10, 1 << 40},
 	"router.client.token_rate":           {0, 1<<31 - 1},
 	"router.client.max_tokens":           {0, 1<<31 - 1},

@@ -30,6 +30,9 @@ func (c *client) batchSubscribe(m *message.Message) {
 	}
 	results := make([]message.SubscribeResult, 0, len(all))
 	for i := range all {
+		if c.gone {
+			return
+		}
 		code, _ := c.apply(&all[i]) // the code says it
 		results = append(results, message.SubscribeResult{Subject: all[i].Subject, Code: code})
 	}
