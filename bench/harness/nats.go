@@ -51,6 +51,7 @@ type NATSPrograms struct {
 // NATSStarter brings up one kind of server.
 type NATSStarter struct {
 	Name  string
+	Own   bool // it has a door for Roundhouse's own clients, too
 	Start func(ctx context.Context, l *Lab) (*NATSServer, error)
 }
 
@@ -65,9 +66,9 @@ const (
 // figures can be trusted.
 func NATSStarters(p *NATSPrograms) []NATSStarter {
 	return []NATSStarter{
-		{NATSReference, p.startNATS(NATSReference)},
-		{"roundhouse", p.startRouter},
-		{NATSControl, p.startNATS(NATSControl)},
+		{NATSReference, false, p.startNATS(NATSReference)},
+		{"roundhouse", true, p.startRouter},
+		{NATSControl, false, p.startNATS(NATSControl)},
 	}
 }
 

@@ -1,6 +1,6 @@
 // Command router measures the router door beside nats-server: messages through one server, with the same clients.
 //
-//	go run ./bench/router                                     everything but -idle: about 6 minutes
+//	go run ./bench/router                                     every scenario: about 5 minutes
 //	go run ./bench/router -quick                              one round of 1 s: does it work?
 //	go run ./bench/router -lib                                with nats.go too, beside the generator that writes the wire itself
 //	go run ./bench/router -scenarios 1-1-128,4-4 -only roundhouse,nats-server
@@ -48,7 +48,8 @@ type options struct {
 	scenarios []load.Scenario
 	only      []string // names of servers; empty: all but the control
 	control   bool
-	lib       bool   // nats.go too
+	lib       bool   // load with nats.go too
+	client    bool   // load with client/pubsub too
 	out       string // path of the report; empty: standard output only
 	results   string // path of a file of which the report becomes a section; empty: none
 	idle      bool   // measure idle clients instead
@@ -84,6 +85,7 @@ func parseFlags(args []string) (*options, error) {
 	only := fs.String("only", "", "names of the servers to measure (default: all)")
 	fs.BoolVar(&o.control, "control", false, "measure nats-server a second time, beside itself")
 	fs.BoolVar(&o.lib, "lib", false, "load with nats.go too")
+	fs.BoolVar(&o.client, "client", true, "load the servers that understand it with client/pubsub too")
 	fs.StringVar(&o.out, "out", "", "write the report to this file too")
 	fs.StringVar(&o.results, "results", "", "write the report over its section of this file too")
 	quick := fs.Bool("quick", false, "-rounds 1 -duration 1s")

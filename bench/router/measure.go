@@ -16,23 +16,26 @@ type generator struct {
 	name string
 	// reference is the generator whose figures with nats-server the figures with this one are compared with.
 	reference string
-	// speaks tells whether it can load that server.
-	speaks func(s *harness.NATSServer) bool
-	start  func(ctx context.Context, o *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error)
+	own       bool // it speaks Roundhouse's own protocol
+	start     func(ctx context.Context, o *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error)
 }
 
-const wireName = "wire"
+const (
+	wireName = "wire"
+	libName  = "nats.go"
+)
 
-// generators returns those that were asked for. A client library of this module is one more, with load.Start and a Dialer of its own.
+// generators returns those that were asked for.
 func (o *options) generators() []generator {
-	all := []generator{{wireName, wireName, speaksNATS, startWire}}
+	all := []generator{{wireName, wireName, false, startWire}}
 	if o.lib {
-		all = append(all, generator{"nats.go", "nats.go", speaksNATS, startLib})
+		all = append(all, generator{libName, libName, false, startLib})
+	}
+	if o.client {
+		all = append(all, generator{"client", libName, true, startClient})
 	}
 	return all
 }
-
-func speaksNATS(s *harness.NATSServer) bool { return s.Address != "" }
 
 func startWire(ctx context.Context, _ *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error) {
 	r, err := load.Start(ctx, load.NATSWire{}, s.Address, scenario)
@@ -95,37 +98,46 @@ func measureScenarios(ctx context.Context, lab *harness.Lab, o *options) (text s
 
 // measure plays the scenario once a round with each server and generator.
 func (c *cell) measure(ctx context.Context, lab *harness.Lab, o *options) error {
-	for _, g := range o.generators() {
-		for _, s := range o.starters() {
-			c.rows = append(c.rows, row{server: s.Name, generator: g.name, reference: g.reference})
-		}
-	}
+	pairs := o.pairs()
+	c.rows = make([]row, len(pairs))
 	for round := range o.rounds {
-		i := 0
-		for _, g := range o.generators() {
-			for _, s := range o.starters() {
-				r := &c.rows[i]
-				i++
-				one, err := measure(ctx, lab, o, s, g, c.scenario)
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err != nil {
-					r.failed++
-					progress("%s, round %d: %s, %s: FAILED: %v", c.scenario.Name, round+1, s.Name, g.name, err)
-					continue
-				}
-				r.rounds = append(r.rounds, one)
-				progress("%s, round %d: %-12s %-7s %9.0f/s, p99 %v, CPU %v, load %v, RSS %.1f MiB", c.scenario.Name, round+1, s.Name, g.name,
-					one.delivered, one.p99, one.server, one.load, mebibytes(one.rss))
+		for i, p := range pairs {
+			r := &c.rows[i]
+			r.server, r.generator, r.reference = p.server.Name, p.generator.name, p.generator.reference
+			one, err := measure(ctx, lab, o, p.server, p.generator, c.scenario)
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			if err != nil {
+				r.failed++
+				progress("%s, round %d: %s, %s: FAILED: %v", c.scenario.Name, round+1, r.server, r.generator, err)
+				continue
+			}
+			r.rounds = append(r.rounds, one)
+			progress("%s, round %d: %-12s %-7s %9.0f/s, p99 %v, CPU %v, load %v, RSS %.1f MiB", c.scenario.Name, round+1, r.server, r.generator,
+				one.delivered, one.p99, one.server, one.load, mebibytes(one.rss))
 		}
 	}
 	return nil
 }
 
-// errSpeaks is returned for a generator that does not speak what a server does.
-var errSpeaks = errors.New("the server has no door for this generator")
+// pair is a server and what loads it.
+type pair struct {
+	server    harness.NATSStarter
+	generator generator
+}
+
+// pairs returns all servers with all generators that they understand.
+func (o *options) pairs() (all []pair) {
+	for _, g := range o.generators() {
+		for _, s := range o.starters() {
+			if s.Own || !g.own {
+				all = append(all, pair{s, g})
+			}
+		}
+	}
+	return all
+}
 
 // measure starts a server, loads it for one round and ends it.
 func measure(ctx context.Context, lab *harness.Lab, o *options, starter harness.NATSStarter, g generator, scenario load.Scenario) (sm sample, err error) {
@@ -134,9 +146,6 @@ func measure(ctx context.Context, lab *harness.Lab, o *options, starter harness.
 		return sm, err
 	}
 	defer s.Stop()
-	if !g.speaks(s) {
-		return sm, errSpeaks
-	}
 	player, err := g.start(ctx, o, s, scenario)
 	if err != nil {
 		return sm, errors.Join(err, s.Ended())

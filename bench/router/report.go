@@ -22,6 +22,7 @@ func report(o *options, cells []cell) string {
 	b.WriteString("- p50, p99: from before the write of a message's batch to after the read that brought it, one message in 16, each request; with a window of\n" +
 		"  messages always on their way, so that a latency is mostly the time that the window takes\n")
 	b.WriteString("- server us, load us: microseconds of CPU a delivery; RSS: of the server, under load; x: the ratio to nats-server with the same generator\n")
+	b.WriteString("- generator client: Go client of Roundhouse, by its own protocol; its x is the ratio to nats-server with nats.go\n")
 	for _, c := range cells {
 		b.WriteString("\n")
 		c.report(&b)

@@ -18,10 +18,10 @@ func TestParseFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.rounds != 1 || o.duration != time.Second || len(o.scenarios) != 2 || o.scenarios[0].Name != "4-4" || len(o.generators()) != 2 || len(o.starters()) != 2 {
+	if o.rounds != 1 || o.duration != time.Second || len(o.scenarios) != 2 || o.scenarios[0].Name != "4-4" || len(o.generators()) != 3 || len(o.pairs()) != 5 || len(o.starters()) != 2 {
 		t.Errorf("%+v", o)
 	}
-	if o, err = parseFlags(nil); err != nil || len(o.scenarios) != len(scenarios) || len(o.generators()) != 1 {
+	if o, err = parseFlags(nil); err != nil || len(o.scenarios) != len(scenarios) || len(o.generators()) != 2 || len(o.pairs()) != 3 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for _, s := range o.starters() {

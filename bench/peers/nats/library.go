@@ -29,6 +29,9 @@ type conn struct {
 	stop    chan struct{} // closed by Close
 }
 
+// Name returns what it is given.
+func (library) Name(nats string) string { return nats }
+
 // Dial connects.
 func (library) Dial(_ context.Context, address string, fail func(error)) (load.Conn, error) {
 	c := &conn{fail: fail, stop: make(chan struct{})}

@@ -8,16 +8,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"roundhouse/bench/router/load"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // Ctrl-C is for bench/router, which ends this
-	defer stop()
-	if err := load.Serve(ctx, os.Stdin, os.Stdout, library{}); err != nil {
+	if err := load.Serve(context.Background(), os.Stdin, os.Stdout, library{}); err != nil {
 		fmt.Fprintln(os.Stderr, "nats:", err)
 		os.Exit(1)
 	}

@@ -114,6 +114,8 @@ type Publisher interface {
 
 // Dialer opens connections by one protocol or library. fail is called when the connection goes wrong, by any goroutine.
 type Dialer interface {
+	// Name returns a subject or a pattern of NATS as the Conns name it.
+	Name(nats string) string
 	Dial(ctx context.Context, address string, fail func(error)) (Conn, error)
 }
 

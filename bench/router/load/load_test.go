@@ -193,7 +193,7 @@ func TestRandomDeliveries(t *testing.T) {
 	if wild != subscriptions/10 {
 		t.Errorf("%d of %d have wildcards", wild, subscriptions)
 	}
-	g := newRing(0, subscriptions)
+	g := newRing(0, subscriptions, NATSWire{}.Name)
 	if g.deliveries(0) != 0 || g.deliveries(ringLen) != g.sums[ringLen] || g.deliveries(2*ringLen+1) != 2*g.sums[ringLen]+g.sums[1] {
 		t.Error("the sums of a ring do not go on")
 	}

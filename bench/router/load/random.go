@@ -54,12 +54,12 @@ type ring struct {
 	sums     []int64 // sums[i]: deliveries of the first i
 }
 
-func newRing(publisher, subscriptions int) *ring {
+func newRing(publisher, subscriptions int, name func(string) string) *ring {
 	random := rand.New(rand.NewPCG(1, uint64(publisher))) // the same in every run, for every server
 	g := &ring{sums: make([]int64, 1, ringLen+1)}
 	for range ringLen {
 		i := random.IntN(subscriptions)
-		g.subjects = append(g.subjects, randomSubject(i))
+		g.subjects = append(g.subjects, name(randomSubject(i)))
 		g.sums = append(g.sums, g.sums[len(g.sums)-1]+randomDeliveries(i))
 	}
 	return g
@@ -143,10 +143,10 @@ func (r *Run) startRandom(ctx context.Context, d Dialer, address string) error {
 	patterns := make([][]string, s.Subscribers)
 	for i := range s.Subscriptions {
 		to := (i + i/10) % s.Subscribers // neighbours, and those with wildcards, are spread
-		patterns[to] = append(patterns[to], randomPattern(i))
+		patterns[to] = append(patterns[to], d.Name(randomPattern(i)))
 	}
 	for i, p := range publishers {
-		g := newRing(i, s.Subscriptions)
+		g := newRing(i, s.Subscriptions, d.Name)
 		p.expected = g.deliveries
 		p.received = func() (n int64) {
 			for _, c := range collectors {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -73,6 +74,7 @@ type Remote struct {
 func StartRemote(program string, arguments []string, stderr io.Writer, address string, s Scenario) (*Remote, error) {
 	cmd := exec.Command(program, arguments...)
 	cmd.Stderr = stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // keeps the terminal's Ctrl-C from it: it ends with its input
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)

@@ -44,9 +44,9 @@ type requester struct {
 	sent, answered atomic.Int64
 }
 
-func newRequester(r *Run, number int) *requester {
-	q := &requester{run: r, number: number, subject: []byte(requestSubject), payload: NewPayload(r.scenario.Size)}
-	q.reply = fmt.Appendf(nil, "%s.%08x", q.inbox(), 0)
+func newRequester(r *Run, number int, name func(string) string) *requester {
+	q := &requester{run: r, number: number, subject: []byte(name(requestSubject)), payload: NewPayload(r.scenario.Size)}
+	q.reply = []byte(name(q.inbox() + ".00000000"))
 	return q
 }
 
@@ -103,7 +103,7 @@ func (r *Run) startRequests(ctx context.Context, d Dialer, address string) error
 	if err != nil {
 		return err
 	}
-	if err := c.Subscribe([]string{requestSubject}, &responder{run: r, conn: c}); err != nil {
+	if err := c.Subscribe([]string{d.Name(requestSubject)}, &responder{run: r, conn: c}); err != nil {
 		return err
 	}
 	if err := c.Sync(ctx); err != nil {
@@ -111,8 +111,8 @@ func (r *Run) startRequests(ctx context.Context, d Dialer, address string) error
 	}
 	var all []*requester
 	for i := range r.scenario.Publishers {
-		q := newRequester(r, i)
-		if err := r.subscribe(ctx, d, address, []string{q.inbox() + ".*"}, q); err != nil {
+		q := newRequester(r, i, d.Name)
+		if err := r.subscribe(ctx, d, address, []string{d.Name(q.inbox() + ".*")}, q); err != nil {
 			return err
 		}
 		q.conn = r.conns[len(r.conns)-1]

@@ -143,7 +143,7 @@ func (s *subscriber) latencies() *harness.Histogram   { return &s.histogram }
 func (r *Run) startStream(ctx context.Context, d Dialer, address string) error {
 	var publishers []*publisher
 	for i := range r.scenario.Publishers {
-		subject := fmt.Sprintf("bench.stream.%d", i)
+		subject := d.Name(fmt.Sprintf("bench.stream.%d", i))
 		p := newPublisher(r, i, nil)
 		var subscribers []*subscriber
 		for range r.scenario.FanOut {

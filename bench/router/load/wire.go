@@ -36,6 +36,9 @@ type natsConn struct {
 	out []byte
 }
 
+// Name returns what it is given.
+func (NATSWire) Name(nats string) string { return nats }
+
 // Dial connects, and returns when the server has answered the first PING.
 func (NATSWire) Dial(ctx context.Context, address string, fail func(error)) (Conn, error) {
 	var d net.Dialer
