@@ -148,3 +148,18 @@ func (m *Msg) RespondMsg(ctx context.Context, answer *Msg) error {
 	}
 	return m.sub.conn.PublishMsg(ctx, &a)
 }
+
+// AppendText appends the message as a line of a text message file: its type, its subject and its fields. types may be nil.
+func (m *Msg) AppendText(dst []byte, types *message.Types) []byte {
+	w := message.Message{Type: m.Type, Dest: []byte(m.Subject), Fields: m.Fields}
+	if w.Type == 0 {
+		w.Type = message.TypeJMSBytes
+	}
+	if m.compressed {
+		w.Flags = message.FlagCompressed
+	}
+	if m.Fields == nil {
+		w.Fields = message.AppendFromNATS(nil, m.Header, m.Data)
+	}
+	return message.AppendText(dst, &w, types)
+}

@@ -68,7 +68,8 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newEngines(), newVersion())
+	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newEngines(),
+		newPub(environ), newSub(environ), newRequest(environ), newVersion())
 	return root
 }
 
