@@ -96,10 +96,7 @@ func (c *Conn) introduce() {
 	c.node = nodeName()
 	name := o.Subject
 	if name == "" {
-		name = fmt.Sprintf("_%s_%d", c.node, os.Getpid())
-		if n := connections.Add(1); n > 1 {
-			name = fmt.Sprintf("%s_%d", name, n)
-		}
+		name = fmt.Sprintf("_%s_%d_%d", c.node, os.Getpid(), connections.Add(1)) // a server in this process has the name without a number
 	}
 	c.hello = message.Hello{
 		Version: message.ProtocolVersion, Project: o.Project, Unique: name, Ident: o.Ident, User: osUser(), Node: c.node,

@@ -83,7 +83,7 @@ type Options struct {
 
 	// Who connects.
 	Project  string // name space; empty: rtworks
-	Subject  string // unique subject of this client; empty: _host_pid, and a number when the process has several connections
+	Subject  string // unique subject of this client; empty: _host_pid_n, with n from 1 for the connections of the process
 	Ident    string // what program it is; empty: RTclient
 	User     string // for servers that want to know; empty: nobody
 	Password string

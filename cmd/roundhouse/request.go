@@ -25,8 +25,8 @@ func newRequest(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "request [flags] SUBJECT [DATA]",
 		Short: "Publish a message and print the answer",
-		Long: "Publishes DATA, or nothing, with a subject for the answer, and prints the first one, as roundhouse sub prints messages but without the\n" +
-			"subject.\n\n" +
+		Long: "Publishes DATA, or nothing, with a subject for the answer, and prints the first one: what roundhouse sub prints behind\n" +
+			"the tab.\n\n" +
 			"Exit codes: 0, 1 when no answer came in time, 2 usage.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {

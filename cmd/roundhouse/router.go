@@ -120,7 +120,8 @@ func (f *msgFlags) message(name, data string) (*pubsub.Msg, error) {
 	in := message.NewReader(strings.NewReader(f.typeName+" /x "+data), nil, frame.MaxSize)
 	var one, more message.Message
 	if err := in.Read(&one); err != nil {
-		return nil, fmt.Errorf("data of type %s, %s: %w", f.typeName, one.Type.Grammar(), err)
+		t, _ := message.TypeByName(f.typeName) // a number has the grammar of no type, too
+		return nil, fmt.Errorf("data of type %s, %s: %w", f.typeName, t.Grammar(), err)
 	}
 	m.Type = one.Type
 	m.Fields = append([]byte{}, one.Fields...)
