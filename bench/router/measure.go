@@ -38,7 +38,15 @@ func (o *options) generators() []generator {
 }
 
 func startWire(ctx context.Context, _ *options, s *harness.NATSServer, scenario load.Scenario) (load.Player, error) {
-	r, err := load.Start(ctx, load.NATSWire{}, s.Address, scenario)
+	var d load.Dialer = load.NATSWire{}
+	if scenario.Kind == load.Request { // as many connections as requesters, and a message each at a time
+		hub, err := load.NewNATSHub()
+		if err != nil {
+			return nil, err
+		}
+		d = hub
+	}
+	r, err := load.Start(ctx, d, s.Address, scenario)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,17 @@ func TestPlay(t *testing.T) {
 			r := start(t, startBroker(t, nil), s)
 			play(t, r)
 		})
+		t.Run(s.Name+"/hub", func(t *testing.T) {
+			hub, err := NewNATSHub()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := Start(t.Context(), hub, startBroker(t, nil).address(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			play(t, r)
+		})
 	}
 }
 
@@ -135,6 +146,31 @@ func TestLostConnection(t *testing.T) {
 				t.Error("Stop does not fail")
 			}
 		})
+	}
+}
+
+func TestHubLosesConnections(t *testing.T) {
+	hub, err := NewNATSHub()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := startBroker(t, nil)
+	r, err := Start(t.Context(), hub, b.address(), small[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := await(t, r, 100); err != nil {
+		t.Fatal(err)
+	}
+	b.cut()
+	if _, err := await(t, r, 1<<40); err == nil {
+		t.Error("Read does not fail")
+	}
+	if _, err := r.Stop(); err == nil {
+		t.Error("Stop does not fail")
+	}
+	if c, err := hub.Dial(t.Context(), b.address(), r.fail); err == nil {
+		c.Close() // its thread had not ended yet: it takes the connection
 	}
 }
 

@@ -24,16 +24,25 @@ type NATSWire struct{}
 
 // natsConn is a connection to a NATS server.
 type natsConn struct {
-	nc      net.Conn
+	nc      io.WriteCloser // Close makes its reader end
+	name    string         // its local address
 	fail    func(error)
 	handler atomic.Pointer[Handler]
 	pongs   chan struct{}
 	ended   chan struct{} // closed when its reader has ended
 	err     error         // why; to be read once ended is closed
 	closing atomic.Bool
+	// Owned by its reader.
+	buf  []byte
+	have int
 	// Guarded by mu.
 	mu  sync.Mutex
 	out []byte
+}
+
+func newNATSConn(nc io.WriteCloser, name string, fail func(error)) *natsConn {
+	const first = 16 << 10 // it grows where much comes
+	return &natsConn{nc: nc, name: name, fail: fail, pongs: make(chan struct{}, 1), ended: make(chan struct{}), buf: make([]byte, first)}
 }
 
 // Name returns what it is given.
@@ -46,56 +55,70 @@ func (NATSWire) Dial(ctx context.Context, address string, fail func(error)) (Con
 	if err != nil {
 		return nil, err
 	}
-	c := &natsConn{nc: nc, fail: fail, pongs: make(chan struct{}, 1), ended: make(chan struct{})}
-	go c.read() // ends with the connection; Close waits for it
-	if _, err := nc.Write(natswire.AppendConnect(nil, []byte(connectJSON))); err != nil {
-		c.Close()
-		return nil, err
-	}
-	if err := c.Sync(ctx); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
+	c := newNATSConn(nc, nc.LocalAddr().String(), fail)
+	go func() { // ends with the connection; Close waits for it
+		for {
+			n, err := nc.Read(c.buf[c.have:])
+			if !c.input(n, err) {
+				return
+			}
+		}
+	}()
+	return c, c.greet(ctx)
 }
 
-// read hands out what comes, until the connection ends.
-func (c *natsConn) read() {
-	defer close(c.ended)
-	if c.err = c.readAll(); c.err != nil && !c.closing.Load() {
-		c.fail(c.err)
+// greet returns when the server has answered the first PING. When it fails the connection is closed.
+func (c *natsConn) greet(ctx context.Context) error {
+	_, err := c.nc.Write(natswire.AppendConnect(nil, []byte(connectJSON)))
+	if err == nil {
+		err = c.Sync(ctx)
 	}
+	if err != nil {
+		c.Close()
+	}
+	return err
 }
 
-func (c *natsConn) readAll() error {
-	lim := natswire.Limits{Line: natswire.DefaultLine, Payload: natswire.DefaultPayload}
-	buf, have := make([]byte, 16<<10), 0 // it grows where much comes
-	for {
-		n, err := c.nc.Read(buf[have:])
-		if err != nil {
-			return fmt.Errorf("load: connection %v lost: %w", c.nc.LocalAddr(), err)
-		}
-		have += n
-		full := have == len(buf)
-		at, err := c.take(buf[:have], &lim)
-		if err != nil {
-			return err
-		}
-		c.Flush()
-		have = copy(buf, buf[at:have])
-		switch {
-		case full && len(buf) < readBytes:
-			buf = append(make([]byte, 0, 2*len(buf)), buf...)[:2*len(buf)]
-		case have == len(buf) && have < natswire.DefaultPayload+natswire.DefaultLine:
-			buf = append(make([]byte, 0, 2*len(buf)), buf...)[:2*len(buf)]
-		case have == len(buf):
-			return fmt.Errorf("load: a command of more than %d bytes", have)
-		}
+// input handles what was read behind the first c.have bytes of c.buf. False: the connection has ended.
+func (c *natsConn) input(n int, err error) bool {
+	if err != nil {
+		err = fmt.Errorf("load: connection %s lost: %w", c.name, err)
+	} else {
+		err = c.consume(n)
 	}
+	if err == nil {
+		return true
+	}
+	if !c.closing.Load() {
+		c.fail(err)
+	}
+	c.err = err
+	close(c.ended)
+	return false
+}
+
+// consume handles n more bytes.
+func (c *natsConn) consume(n int) error {
+	c.have += n
+	full := c.have == len(c.buf)
+	at, err := c.take(c.buf[:c.have])
+	if err != nil {
+		return err
+	}
+	c.Flush()
+	c.have = copy(c.buf, c.buf[at:c.have])
+	switch {
+	case full && len(c.buf) < readBytes, c.have == len(c.buf) && c.have < natswire.DefaultPayload+natswire.DefaultLine:
+		c.buf = append(c.buf, make([]byte, len(c.buf))...)
+	case c.have == len(c.buf):
+		return fmt.Errorf("load: a command of more than %d bytes", c.have)
+	}
+	return nil
 }
 
 // take handles the commands of b and returns where the first one begins that is not complete.
-func (c *natsConn) take(b []byte, lim *natswire.Limits) (at int, err error) {
+func (c *natsConn) take(b []byte) (at int, err error) {
+	lim := natswire.Limits{Line: natswire.DefaultLine, Payload: natswire.DefaultPayload}
 	var cmd natswire.Command
 	var m Message
 	var h Handler
@@ -104,7 +127,7 @@ func (c *natsConn) take(b []byte, lim *natswire.Limits) (at int, err error) {
 	}
 	messages := false
 	for {
-		n, err := natswire.ParseServer(b[at:], &cmd, lim)
+		n, err := natswire.ParseServer(b[at:], &cmd, &lim)
 		if err != nil {
 			return at, fmt.Errorf("load: %q: %w", b[at:min(len(b), at+80)], err)
 		}
@@ -210,7 +233,7 @@ func (c *natsConn) Close() {
 
 // natsPublisher has its messages written beforehand; only stamps change.
 type natsPublisher struct {
-	nc     net.Conn
+	nc     io.Writer
 	out    []byte // all messages, one after the other
 	stamps []int  // where in out each of them has its stamp
 	ends   []int  // where each ends
