@@ -213,6 +213,7 @@ func (c *natsClient) ends(text string) {
 	if b, err := io.ReadAll(c.in); isTimeout(err) || len(b) > 0 {
 		c.t.Fatalf("%.300q, %v instead of the end", b, err)
 	}
+	c.conn.Close()
 }
 
 // nothing wants that nothing has come of what p has published before: messages of one publisher come in their order.
@@ -384,6 +385,7 @@ func (c *rtClient) ends(code message.Code, words ...string) {
 	if b, err := io.ReadAll(c.in); isTimeout(err) || len(b) > 0 {
 		c.t.Fatalf("%.300q, %v instead of the end", b, err)
 	}
+	c.conn.Close()
 }
 
 // reasonOf is what a refusal or a farewell says.

@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"roundhouse/codec"
 	"roundhouse/codec/frame"
@@ -26,7 +27,7 @@ type client struct {
 	mode  string                   // Server_Disconnect_Mode
 	subs  map[string]*subscription // by pattern; nil: none yet
 	code  message.Code             // of its refusal; CodeOK: what goes with the reason of the cut
-	asked int64                    // sweep in which it was asked whether it lives; 0: it was not
+	asked time.Duration            // when it was asked whether it lives, on the shard's clock; 0: it was not
 }
 
 // about is what a client says about itself.
@@ -60,6 +61,7 @@ func (d *Door) openClient(conn *loop.Conn) loop.Session {
 	case d.closing.Load():
 		c.cut(cutStopping, "the server is stopping")
 	case most > 0 && open > most:
+		c.code = message.CodeInUse // source: spec of RTserver, "Flow control and slow consumers"
 		c.cut(cutLimit, fmt.Sprintf("%d clients are connected, at most %d may be (max_client_conns)", most, most))
 	}
 	return c
@@ -68,11 +70,8 @@ func (d *Door) openClient(conn *loop.Conn) loop.Session {
 // Data reads messages.
 func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 	s := c.shard
-	c.heard, c.asked = s.sweeps, 0
-	limit := firstFrame
-	if c.state == clientOpen {
-		limit = s.door.settings.Load().cfg.MaxMessageSize
-	}
+	c.heard, c.asked = s.clock, 0
+	limit := c.frameLimit()
 	done := 0
 	for done < len(in) && !c.gone && c.state != clientChecking {
 		size, n, err := frame.ParseHeader(in[done:], limit)
@@ -80,7 +79,9 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 			whole := in[done : done+n+size]
 			if err = message.Parse(whole[n:], &s.message); err == nil {
 				done += len(whole)
-				c.handle(&s.message, whole)
+				if c.handle(&s.message, whole); limit == firstFrame {
+					limit = c.frameLimit()
+				}
 				if s.full && s.hold(&c.peer) {
 					break
 				}
@@ -97,6 +98,14 @@ func (c *client) Data(_ *loop.Conn, in []byte) (int, error) {
 		return len(in), nil
 	}
 	return done, nil
+}
+
+// frameLimit is the longest message that may come now, in bytes.
+func (c *client) frameLimit() int {
+	if c.state == clientOpen {
+		return c.shard.door.settings.Load().cfg.MaxMessageSize
+	}
+	return firstFrame
 }
 
 func (c *client) misunderstood(err error) {
@@ -186,7 +195,7 @@ func (c *client) look(set *settings) {
 	case c.asked > 0 && c.shard.since(c.asked) > cfg.KeepAliveTimeout:
 		c.cut(cutSilent, "no answer to a keep-alive in "+cfg.KeepAliveTimeout.String())
 	case c.asked == 0 && c.shard.since(c.heard) > cfg.ReadTimeout:
-		c.asked = c.shard.sweeps
+		c.asked = c.shard.clock
 		c.send(func(dst []byte) []byte { return message.Append(dst, &message.Message{Type: message.TypeKeepAliveCall}) })
 	}
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"roundhouse/codec/natswire"
 	"roundhouse/server/access"
@@ -27,7 +28,7 @@ type natsSession struct {
 	left         bool                     // it has unsubscribed from something since the last pong
 	late         int                      // pongs that wait until what is on its way from other loops has come
 	pings        int                      // of ours, without an answer
-	asked        int64                    // sweep of the last of them
+	asked        time.Duration            // when the last of them was sent, on the shard's clock
 }
 
 type natsState uint8
@@ -73,7 +74,7 @@ func (n *natsSession) enter(id *access.Identity) {
 // Data reads commands.
 func (n *natsSession) Data(c *loop.Conn, in []byte) (int, error) {
 	s := n.shard
-	n.heard = s.sweeps
+	n.heard = s.clock
 	lim := &s.door.settings.Load().natsLimits
 	cmd := &s.command
 	done := 0

@@ -153,7 +153,7 @@ func (n *natsSession) checked(id *access.Identity, err error) {
 // of it, so what other loops have sent is waited for.
 func (n *natsSession) pong() {
 	if n.late == 0 && (!n.left || len(n.shard.door.shards) == 1) {
-		n.conn.SetBuffer(append(n.conn.Buffer(), natswire.Pong...))
+		n.sendPong()
 		return
 	}
 	// That nothing is on its way now does not do: another loop may have looked up the subscribers before the subscription ended, and
@@ -167,8 +167,17 @@ func (n *natsSession) pong() {
 func (n *natsSession) pongLate() {
 	n.late--
 	if !n.gone {
-		n.conn.SetBuffer(append(n.conn.Buffer(), natswire.Pong...))
+		n.sendPong()
 	}
+}
+
+// sendPong puts a pong behind all messages, those that are held back as well.
+func (n *natsSession) sendPong() {
+	if n.gate != nil && n.gate.size() > 0 {
+		n.gate.add(append(n.gate.buffer(), natswire.Pong...))
+		return
+	}
+	n.conn.SetBuffer(append(n.conn.Buffer(), natswire.Pong...))
 }
 
 // look is part of a sweep.
@@ -186,7 +195,7 @@ func (n *natsSession) look(set *settings) {
 		n.cut(cutSilent, "no answer to "+strconv.Itoa(n.pings)+" pings")
 	default:
 		n.pings++
-		n.asked = n.shard.sweeps
+		n.asked = n.shard.clock
 		n.conn.SetBuffer(append(n.conn.Buffer(), natswire.Ping...))
 	}
 }

@@ -32,13 +32,13 @@ type peer struct {
 	gone      bool        // cut or closed: gets nothing more
 	held      bool        // paused, because a loop cannot deliver as fast as it publishes
 
-	// Of sweeps, owned by its loop.
-	place  int       // in the shard's list; -1: not in it
-	opened int64     // sweep in which it came
-	since  time.Time // for people
-	heard  int64     // sweep in which its last input came
-	stuck  int64     // sweep since which it takes nothing
-	sent   uint64    // bytes that it had taken then
+	// Of sweeps, owned by its loop. Times are those of the shard's clock.
+	place  int           // in the shard's list; -1: not in it
+	opened time.Duration // when it came
+	since  time.Time     // likewise, for people
+	heard  time.Duration // when its last input came
+	stuck  time.Duration // since when it takes nothing
+	sent   uint64        // bytes that it had taken then
 }
 
 // recent is the plan that was used last: most publishers go on with the same subject.

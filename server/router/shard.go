@@ -1,6 +1,8 @@
 package router
 
 import (
+	"time"
+
 	"roundhouse/codec/message"
 	"roundhouse/codec/natswire"
 	"roundhouse/server/loop"
@@ -14,23 +16,24 @@ type shard struct {
 	index int
 
 	// Owned by the loop.
-	parcel  parcel           // the message that is being published
-	command natswire.Command // of the session whose Data runs
-	message message.Message  // likewise
-	frame   []byte           // scratch: a message in the other protocol
-	dice    uint64           // state of the generator that picks members of queue groups; never 0
-	out     []*outbox        // by the loop that they lead to; nil for the own one
-	posting bool             // the end of the turn will post what is in the outboxes
-	postEnd func()           // postAll, as a value that is made once
-	full    bool             // an outbox is: publishers are held
-	holding []*peer          // publishers that are held
-	tally   tally
-	peers   []*peer // all that are open, in no order
-	sweeps  int64   // so far
-	sweeper loop.Timer
-	rules   uint64      // version of who may do what that the peers were judged by
-	logIn   *messageLog // of messages that come; nil: none
-	logOut  *messageLog // of messages that go
+	parcel    parcel           // the message that is being published
+	command   natswire.Command // of the session whose Data runs
+	message   message.Message  // likewise
+	frame     []byte           // scratch: a message in the other protocol
+	dice      uint64           // state of the generator that picks members of queue groups; never 0
+	out       []*outbox        // by the loop that they lead to; nil for the own one
+	posting   bool             // the end of the turn will post what is in the outboxes
+	postEnd   func()           // postAll, as a value that is made once
+	full      bool             // an outbox is: publishers are held
+	holding   []*peer          // publishers that are held
+	tally     tally
+	peers     []*peer       // all that are open, in no order
+	clock     time.Duration // that all sweeps so far have taken
+	sweepTime time.Duration // until the next sweep
+	sweeper   loop.Timer
+	rules     uint64      // version of who may do what that the peers were judged by
+	logIn     *messageLog // of messages that come; nil: none
+	logOut    *messageLog // of messages that go
 
 	stats stats // any goroutine
 }

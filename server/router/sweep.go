@@ -8,7 +8,7 @@ import (
 	"roundhouse/server/access"
 )
 
-// A shard looks at its peers in regular sweeps: none has a timer of its own. Times are counted in sweeps.
+// A shard looks at its peers in regular sweeps: none has a timer of its own. Its clock moves in sweeps.
 
 const (
 	longestSweep  = time.Second
@@ -18,7 +18,7 @@ const (
 // adopt puts a new peer on the shard's list.
 func (s *shard) adopt(p *peer) {
 	p.place = len(s.peers)
-	p.heard, p.opened = s.sweeps, s.sweeps
+	p.heard, p.opened = s.clock, s.clock
 	p.since = time.Now()
 	s.peers = append(s.peers, p)
 }
@@ -35,7 +35,7 @@ func (s *shard) forget(p *peer) {
 
 // sweep looks at every peer: who is late, silent or stalled. It arms the next one.
 func (s *shard) sweep() {
-	s.sweeps++
+	s.clock += s.sweepTime
 	set := s.door.settings.Load()
 	if v := s.door.guard.Version(); v != s.rules {
 		s.rules = v
@@ -50,19 +50,23 @@ func (s *shard) sweep() {
 	}
 	s.noteCaches()
 	s.endCallback()
-	s.sweeper.Arm(set.sweep)
+	s.armSweeper(set.sweep)
 }
 
-// since is the time that has passed since a sweep.
-func (s *shard) since(sweep int64) time.Duration {
-	return time.Duration(s.sweeps-sweep) * s.door.settings.Load().sweep
+// armSweeper has the next sweep come after a time, which may differ from sweep to sweep.
+func (s *shard) armSweeper(after time.Duration) {
+	s.sweepTime = after
+	s.sweeper.Arm(after)
 }
+
+// since is the time that has passed on the shard's clock.
+func (s *shard) since(at time.Duration) time.Duration { return s.clock - at }
 
 // stalled cuts a peer that has taken nothing of what waits for it for at least the given time. 0: it may.
 func (p *peer) stalled(deadline time.Duration) bool {
 	sent := p.conn.Sent()
 	if deadline == 0 || p.conn.Pending() == 0 || sent != p.sent {
-		p.sent, p.stuck = sent, p.shard.sweeps
+		p.sent, p.stuck = sent, p.shard.clock
 		return false
 	}
 	if p.shard.since(p.stuck) < deadline {
@@ -72,14 +76,21 @@ func (p *peer) stalled(deadline time.Duration) bool {
 	return true
 }
 
-// judgeAgain follows a change of who may do what: who is not known any more has to go, and nobody keeps a subscription that he may not have.
+// judgeAgain follows a change of who may do what: who may not be here any more has to go, and nobody keeps a subscription that he may not
+// have.
 func (s *shard) judgeAgain() {
 	for i := len(s.peers) - 1; i >= 0; i-- {
 		p := s.peers[i]
 		switch {
+		case p.view == nil: // it is judged when it enters
 		case p.identity == nil:
+			if s.door.guard.Required() {
+				p.cut(cutDenied, "it came in when nobody was asked who he is")
+			}
 		case p.identity.Gone():
 			p.cut(cutDenied, "its user "+p.identity.Name()+" is not known any more")
+		case !p.identity.May(access.Connect, p.view.project.name, "/..."):
+			p.cut(cutDenied, "its user "+p.identity.Name()+" may not be in project "+p.view.project.name+" any more")
 		case p.nats != nil:
 			p.nats.giveUp()
 		default:
