@@ -2,30 +2,83 @@ package router
 
 import (
 	"fmt"
+	"log/slog"
+	"strings"
 
 	"roundhouse/codec/message"
 	"roundhouse/routing/subject"
+	"roundhouse/server/access"
+	"roundhouse/server/loop"
 )
 
 // serverSubject is the destination that the server that a client is connected to takes itself. Source: seed, "Processing CONTROL Messages".
 const serverSubject = "/_server"
 
-// forServer tells that a message is for this server and not for clients.
+// everyClient is the subject that all clients which want it have subscribed to.
+const everyClient = "/_all"
+
+// forServer tells that a message is for this server and not for clients. _server is the same under every prefix.
 func (c *client) forServer(m *message.Message) bool {
+	if string(m.Dest) == serverSubject[1:] {
+		return true
+	}
 	name, err := subject.Canonical(nil, c.shard.door.settings.Load().cfg.DefaultSubjectPrefix, m.Dest)
 	return err == nil && (string(name) == serverSubject || string(name) == c.shard.door.unique)
 }
 
+// maxControlText is the longest text of commands in a control message, in bytes.
+const maxControlText = 64 << 10
+
+// order is a message to the server itself. Any goroutine may use it.
+type order struct {
+	door    *Door
+	log     *slog.Logger // of the client that has sent it
+	project *project
+	reply   string // where the answer goes; empty: nowhere
+}
+
+// order takes a message for one to the server. Its answer goes only where the client may publish itself.
+func (c *client) order(m *message.Message) *order {
+	o := &order{door: c.shard.door, log: c.log(), project: c.view.project}
+	reply, _ := m.Property(message.TagReplyTo)
+	if len(reply) == 0 {
+		return o
+	}
+	name, err := subject.Canonical(nil, o.door.settings.Load().cfg.DefaultSubjectPrefix, reply)
+	switch {
+	case err != nil:
+		o.log.Warn("a message to the server has no answer", "reply_to", clip(string(reply)), "error", err)
+	case string(name) != c.unique && !c.may(access.Publish, string(name)):
+		o.log.Warn("a message to the server has no answer: the client may not publish there", "reply_to", clip(string(name)))
+	default:
+		o.reply = string(name)
+	}
+	return o
+}
+
+// answer sends INFO to who has asked, if it wants that.
+func (o *order) answer(text string) {
+	o.log.Debug("a message to the server was carried out", "output", clip(veil(text)))
+	if o.reply != "" {
+		o.door.publishOwn(o.project, &message.Message{Type: message.TypeInfo, Dest: []byte(o.reply), Fields: message.AppendStr(nil, text)})
+	}
+}
+
+// refuse is answer for what is not carried out.
+func (o *order) refuse(reason string) {
+	o.log.Warn("a message to the server was refused", "reason", reason)
+	o.answer(reason)
+}
+
 // control handles CONTROL and ADMIN_SET_OUTBOUND_RATE_PARAMS for this server.
 func (c *client) control(m *message.Message) {
-	reply, _ := m.Property(message.TagReplyTo)
-	answer := c.answerTo(string(reply))
+	o, d := c.order(m), c.shard.door
 	if !c.identity.MayAdmin(int32(m.Type)) {
-		answer(fmt.Sprintf("%s: only users in the group admin may send it", m.Type))
+		o.refuse(fmt.Sprintf("%s: only users in the group admin may send it", m.Type))
 		return
 	}
 	if m.Type == message.TypeAdminSetOutboundRateParams {
-		c.shard.door.orders.add(c.rateOrder(m, answer), answer)
+		d.orders.add(o.setRates(m), o.refuse)
 		return
 	}
 	text, err := message.ParseControl(m)
@@ -33,82 +86,51 @@ func (c *client) control(m *message.Message) {
 		c.cut(cutProtocol, err.Error())
 		return
 	}
-	d := c.shard.door
-	c.log().Info("control message", "command", clip(text))
-	d.orders.add(func() { answer(d.command(text, true)) }, answer)
-}
-
-// answerTo returns what tells the sender of a control message what came of it: an INFO to its reply subject, and a line in the log where it
-// was refused. Any goroutine may call it.
-func (c *client) answerTo(reply string) func(text string) {
-	p, d, log := c.view.project, c.shard.door, c.log()
-	return func(text string) {
-		log.Debug("control message done", "output", clip(text))
-		if reply == "" {
-			return
-		}
-		d.publishOwn(p, message.Append(nil, &message.Message{
-			Type: message.TypeInfo, Dest: []byte(reply), Fields: message.AppendStr(nil, text),
-			Props: message.AppendTextProperty(nil, message.TagSender, d.unique),
-		}))
+	o.log.Info("control message", "command", clip(veil(text)))
+	if len(text) > maxControlText {
+		o.refuse(fmt.Sprintf("%d bytes of commands, at most %d; use source for more", len(text), maxControlText))
+		return
 	}
+	d.orders.add(func() {
+		r := &run{door: d, log: o.log}
+		o.answer(r.obey(text))
+		if r.quits {
+			d.quit()
+		}
+	}, o.refuse)
 }
 
-// publishOwn publishes a message of the server's own. Any goroutine may call it.
-func (d *Door) publishOwn(p *project, whole []byte) {
-	framed := append(message.BeginFrame(nil), whole...)
-	framed = message.EndFrame(framed, 0)
+// veil hides a text that may have a password in it.
+func veil(text string) string {
+	if strings.Contains(strings.ToLower(text), "password") {
+		return "(hidden: there is a password in it)"
+	}
+	return text
+}
+
+// publishOwn publishes a message of the server's own. Any goroutine may call it; the server keeps m.
+func (d *Door) publishOwn(p *project, m *message.Message) {
+	m.Priority = int16(d.settings.Load().cfg.DefaultMsgPriority)
+	m.Props = message.AppendTextProperty(m.Props, message.TagSender, d.unique)
 	s := d.shards[0]
-	s.loop.Post(func() {
-		var m message.Message
-		if message.Parse(whole, &m) != nil {
-			return // not possible: it was made here
-		}
+	s.loop.Post(func() { // a loop that is stopping has nobody left
 		pl, err := p.views[s.index].clientPlan(new(recent), m.Dest)
 		if err != nil {
-			d.log.Warn("an answer has no destination", "destination", clip(string(m.Dest)), "error", err)
+			d.log.Warn("a message of the server's own has no destination", "destination", clip(string(m.Dest)), "error", err)
 			return
 		}
-		if string(m.Dest) != pl.name {
-			m.Dest = []byte(pl.name)
-			framed = message.AppendFrame(framed[:0], &m)
-		}
+		m.Dest = []byte(pl.name)
 		s.parcel.reset(pl, nil)
-		s.parcel.frame = framed
+		s.parcel.frame = message.AppendFrame(nil, m)
 		s.publish()
 		s.endCallback()
 	})
 }
 
-// rateOrder is ADMIN_SET_OUTBOUND_RATE_PARAMS: the limits of one connection. Source: spec of RTserver, "ADMIN_SET".
-func (c *client) rateOrder(m *message.Message, answer func(string)) func() {
-	name, r, err := parseRates(m)
-	p, d := c.view.project, c.shard.door
-	return func() {
-		if err != nil {
-			answer(err.Error())
-			return
-		}
-		canonical, err := subject.Canonical(nil, d.settings.Load().cfg.DefaultSubjectPrefix, []byte(name))
-		if err != nil {
-			answer(fmt.Sprintf("%q: %v", clip(name), err))
-			return
-		}
-		p.mu.Lock()
-		to := p.clients[string(canonical)]
-		p.mu.Unlock()
-		if to == nil {
-			answer(fmt.Sprintf("%s: no such client in project %s", canonical, p.name))
-			return
-		}
-		to.shard.loop.Post(func() {
-			if !to.gone {
-				to.ownRates = true
-				to.setRates(r)
-			}
-		})
-		answer(fmt.Sprintf("%s: %d bytes a second, at most %d at once, looked at every %v", canonical, r.rate, r.most, r.interval))
-	}
+// arrive waits until what was published before has come to the output of those who get it. It is never called on a loop.
+func (d *Door) arrive() {
+	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].postAll() })
+	d.group.Each(func(*loop.Loop) {})
 }
 
 // stopServer handles SERVER_STOP_CALL.
@@ -130,21 +152,22 @@ func (c *client) stopServer(m *message.Message) {
 		return
 	}
 	c.log().Info("a client stops the server", "type", stop)
-	d.orders.add(func() { d.stop(stop) }, func(string) {})
+	d.orders.add(func() { d.stop(stop) }, func(string) { d.stop(stop) })
 }
 
 // stop ends the server, after its clients where that is asked for. Other servers of the cloud will be told here.
 func (d *Door) stop(stop message.StopType) {
 	if stop == message.StopClients || stop == message.StopAll {
 		for _, p := range d.list() {
-			d.publishOwn(p, message.AppendControl(nil, "/_all", "quit force"))
+			d.publishOwn(p, &message.Message{Type: message.TypeControl, Dest: []byte(everyClient), Fields: message.AppendStr(nil, "quit force")})
 		}
 	}
 	d.quit()
 }
 
-// quit ends the server in good order.
+// quit ends the server in good order, once everybody has been given what was published before.
 func (d *Door) quit() {
+	d.arrive()
 	if h := d.hooks.Load(); h != nil && h.Drain != nil {
 		h.Drain()
 	}

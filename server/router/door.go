@@ -86,7 +86,7 @@ func (d *Door) Start() error {
 	for _, s := range d.shards {
 		s.loop.Post(func() {
 			s.sweeper.Init(s.loop, s.sweep)
-			s.sweeper.Arm(d.settings.Load().sweep)
+			s.armSweeper(d.settings.Load().sweep)
 		})
 	}
 	if err := d.listen(); err != nil {
@@ -130,7 +130,8 @@ func (d *Door) Close() error {
 	d.closeListeners()
 	d.orders.close()
 	d.checking.Wait()
-	return d.closeLogs()
+	d.logs.close()
+	return nil
 }
 
 // lameDuck tells NATS clients that the server is about to stop.
@@ -146,6 +147,7 @@ func (s *shard) lameDuck() {
 func (s *shard) dismiss() {
 	for len(s.peers) > 0 {
 		p := s.peers[len(s.peers)-1]
+		p.setRates(rates{})
 		if p.rt != nil {
 			p.rt.farewell(cutStopping, "the server is stopping")
 		}
@@ -173,7 +175,7 @@ func (d *Door) Reconfigure(whole *config.Config) (kept []string, err error) {
 	return d.replace(whole)
 }
 
-// replace puts settings in force. The mutex change is held.
+// replace puts settings in force; on an error the old ones stay. The mutex change is held.
 func (d *Door) replace(whole *config.Config) ([]string, error) {
 	old := d.settings.Load()
 	next := *whole
@@ -182,9 +184,12 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.switchLogs(&set.cfg.Log); err != nil {
+		return nil, err
+	}
 	d.settings.Store(set)
 	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].adjust(set) })
-	return kept, d.switchLogs(&set.cfg.Log)
+	return kept, nil
 }
 
 // keepAddresses puts back what cannot be changed while the server runs, and returns the keys that differ.

@@ -43,7 +43,10 @@ func (p *peer) setRates(r rates) {
 	if p.gate == nil {
 		p.gate = newGate(p)
 	}
-	p.gate.rate, p.gate.most, p.gate.interval = float64(r.rate), float64(r.most), max(r.interval, time.Millisecond)
+	g := p.gate
+	g.fill() // by the old rate, up to now
+	g.rate, g.most, g.interval = float64(r.rate), float64(r.most), max(r.interval, time.Millisecond)
+	g.pass() // what waits does not wait for the old interval
 }
 
 func newGate(p *peer) *gate {
@@ -54,7 +57,7 @@ func newGate(p *peer) *gate {
 
 // buffer lends the buffer for appending one message, which add takes back.
 func (g *gate) buffer() []byte {
-	if g.sent > 64<<10 && g.sent > len(g.buf)/2 {
+	if g.sent > gateKeep && g.sent > len(g.buf)/2 {
 		n := copy(g.buf, g.buf[g.sent:])
 		g.buf, g.sent = g.buf[:n], 0
 	}
@@ -79,12 +82,7 @@ func (g *gate) pass() {
 	if g.peer.gone {
 		return
 	}
-	now := g.peer.shard.loop.Now()
-	g.tokens += g.rate * now.Sub(g.filled).Seconds()
-	g.filled = now
-	if g.most > 0 {
-		g.tokens = min(g.tokens, g.most)
-	}
+	g.fill()
 	n, end := 0, g.sent
 	for n < len(g.sizes) && g.tokens > 0 {
 		g.tokens -= float64(g.sizes[n])
@@ -98,7 +96,23 @@ func (g *gate) pass() {
 	}
 	if len(g.sizes) == 0 {
 		g.buf, g.sent = g.buf[:0], 0
+		if cap(g.buf) > gateKeep {
+			g.buf, g.sizes = nil, nil
+		}
 		return
 	}
 	g.timer.Arm(g.interval)
+}
+
+// gateKeep is the largest buffer that a gate keeps when nothing waits, in bytes.
+const gateKeep = 64 << 10
+
+// fill adds the tokens of the time that has passed.
+func (g *gate) fill() {
+	now := g.peer.shard.loop.Now()
+	g.tokens += g.rate * now.Sub(g.filled).Seconds()
+	g.filled = now
+	if g.most > 0 {
+		g.tokens = min(g.tokens, g.most)
+	}
 }

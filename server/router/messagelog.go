@@ -1,15 +1,16 @@
 package router
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"roundhouse/codec/message"
@@ -23,31 +24,50 @@ import (
 // Source: seed, "Message File Logging".
 type messageLog struct {
 	// Fixed at start.
-	file  io.WriteCloser
-	log   *slog.Logger
-	named bool          // a line with the time and the connection stands in front of each message
-	wake  chan struct{} // has room for one call
-	done  chan struct{} // closed when the writer has ended
+	file    logFile
+	log     *slog.Logger
+	wake    chan struct{} // has room for one call
+	done    chan struct{} // closed when the writer has ended
+	dropped *atomic.Int64 // messages of all logs that are in no file
 
-	dropped atomic.Int64
+	// Any goroutine.
+	named atomic.Bool // a line with the time and the connection stands in front of each message
 
 	mu      sync.Mutex // guards what follows; held for copying only
-	waiting []byte     // records: time 8, connection 8, length 4, message
+	waiting []byte     // records: time 8, connection 8, length 4, message; at most maxLogWaiting bytes
+	late    int64      // messages that found no room since the writer looked
 	closed  bool
+
+	// Owned by the writer.
+	told time.Time // when it last complained
+	lost int64     // since then
+}
+
+// logFile is what a log needs of an os.File.
+type logFile interface {
+	io.WriteCloser
+	Stat() (os.FileInfo, error)
+	Truncate(size int64) error
+	SetWriteDeadline(t time.Time) error
 }
 
 const (
 	maxLogWaiting = 16 << 20 // bytes; what comes on top is dropped
 	logInterval   = 100 * time.Millisecond
+	logPiece      = 256 << 10        // bytes that are formatted before they are written
+	logKeep       = 4 * logPiece     // a larger buffer is not kept
+	logLast       = 2 * time.Second  // that a pipe which takes nothing is waited for at the end
+	logComplaint  = 10 * time.Second // between complaints
 	recordHead    = 20
 )
 
-func openLog(path string, named bool, log *slog.Logger) (*messageLog, error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+// openLog opens a file for appending. It does not wait for a pipe that nobody reads: that is an error.
+func openLog(path string, log *slog.Logger, dropped *atomic.Int64) (*messageLog, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 	if err != nil {
 		return nil, err
 	}
-	l := &messageLog{file: f, log: log.With("file", path), named: named, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &messageLog{file: f, log: log.With("file", path), dropped: dropped, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go l.run() // ends with close, which waits for it
 	return l, nil
 }
@@ -64,14 +84,12 @@ func (l *messageLog) note(m []byte, at *peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.waiting)+recordHead+len(m) > maxLogWaiting {
+		l.late++
 		l.dropped.Add(1)
 		return
 	}
 	if len(l.waiting) == 0 {
-		select {
-		case l.wake <- struct{}{}:
-		default: // it is awake
-		}
+		l.ring()
 	}
 	b := binary.BigEndian.AppendUint64(l.waiting, uint64(now))
 	b = binary.BigEndian.AppendUint64(b, at.id)
@@ -79,133 +97,206 @@ func (l *messageLog) note(m []byte, at *peer) {
 	l.waiting = append(b, m...)
 }
 
+// ring wakes the writer.
+func (l *messageLog) ring() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it was rung for already
+	}
+}
+
 // run writes what waits, a tenth of a second after the first of it came.
 func (l *messageLog) run() {
 	defer close(l.done)
-	var spare, out []byte
-	var lost int64
+	var records, out []byte
 	for range l.wake {
-		l.mu.Lock()
-		closed := l.closed
-		l.mu.Unlock()
-		if !closed {
+		if !l.closing() {
 			time.Sleep(logInterval) // gathers
 		}
 		l.mu.Lock()
-		records := l.waiting
-		l.waiting, closed = spare[:0], l.closed
+		records, l.waiting = l.waiting, records[:0]
+		l.lost += l.late
+		l.late = 0
+		closed := l.closed
 		l.mu.Unlock()
-		out = l.append(out[:0], records)
-		spare = records
-		if _, err := l.file.Write(out); err != nil {
-			l.log.Error("messages were not logged", "error", err)
+		for rest := records; len(rest) > 0; {
+			var n int
+			out, rest, n = l.format(out[:0], rest)
+			l.write(out, n)
 		}
-		if n := l.dropped.Load(); n > lost {
-			l.log.Warn("messages were not logged: the file is too slow", "messages", n-lost)
-			lost = n
+		if cap(records) > logKeep {
+			records = nil
 		}
+		if cap(out) > logKeep {
+			out = nil
+		}
+		l.complain(nil, closed)
 		if closed {
 			return
 		}
 	}
 }
 
-// append formats records.
-func (l *messageLog) append(out, records []byte) []byte {
+func (l *messageLog) closing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// write writes n messages. None is left half written where that can be helped: the file would not be readable behind it.
+func (l *messageLog) write(out []byte, n int) {
+	done, err := l.file.Write(out)
+	if err == nil {
+		return
+	}
+	if info, wrong := l.file.Stat(); done > 0 && wrong == nil && info.Mode().IsRegular() {
+		_ = l.file.Truncate(info.Size() - int64(done)) // it stays as it is, then
+	}
+	l.lost += int64(n)
+	l.dropped.Add(int64(n))
+	l.complain(err, false)
+}
+
+// complain logs how many messages were dropped since it last did, not too often but for the last time.
+func (l *messageLog) complain(err error, last bool) {
+	if l.lost == 0 || !last && time.Since(l.told) < logComplaint {
+		return
+	}
+	if err == nil {
+		err = errLogSlow
+	}
+	l.log.Warn("messages are missing in a message file", "messages", l.lost, "reason", err)
+	l.lost, l.told = 0, time.Now()
+}
+
+var errLogSlow = errors.New("the file is too slow, or did not take them")
+
+// format appends some of the records, at least one, and returns those that are left and how many messages it has appended.
+func (l *messageLog) format(out, records []byte) (text, rest []byte, n int) {
 	var m message.Message
-	for len(records) > 0 {
+	named := l.named.Load()
+	for len(records) > 0 && len(out) < logPiece {
 		at, conn := int64(binary.BigEndian.Uint64(records)), binary.BigEndian.Uint64(records[8:])
 		end := recordHead + int(binary.BigEndian.Uint32(records[16:]))
-		if message.Parse(records[recordHead:end], &m) == nil {
-			if l.named {
+		if message.Parse(records[recordHead:end], &m) == nil { // always: it came or was made as a message
+			if named {
 				out = fmt.Appendf(out, "// %s conn %d\n", time.UnixMicro(at).UTC().Format(time.RFC3339Nano), conn)
 			}
+			veilMessage(&m)
 			out = message.AppendText(out, &m, nil)
-			if !bytes.HasSuffix(out, []byte("\n")) {
-				out = append(out, '\n')
-			}
+			n++
 		}
 		records = records[end:]
 	}
-	return out
+	return out, records, n
 }
 
-// close writes what waits and closes the file.
-func (l *messageLog) close() error {
+// veilMessage takes passwords out of a message: that of a hello, and the whole text of a command with one.
+func veilMessage(m *message.Message) {
+	switch m.Type {
+	case message.TypeConnectCall:
+		var h message.Hello
+		if message.ParseHello(m, &h) != nil {
+			m.Fields = nil // who knows what is in it
+		} else if h.Password != "" {
+			h.Password = ""
+			_ = message.Parse(message.AppendHello(nil, &h), m) // it was just made
+		}
+	case message.TypeControl:
+		if text := string(m.Fields); veil(text) != text {
+			m.Flags, m.Fields = 0, message.AppendStr(nil, veil(text))
+		}
+	}
+}
+
+// close writes what waits and closes the file. No loop has the log any more. What goes wrong is told, and no reason not to go on.
+func (l *messageLog) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	_ = l.file.SetWriteDeadline(time.Now().Add(logLast)) // a file on a disk has none, and takes what it gets
+	l.ring()
 	<-l.done
-	return l.file.Close()
+	if err := l.file.Close(); err != nil {
+		l.log.Warn("a message file was not closed well", "error", err)
+	}
 }
 
-// logs are the message files that are open.
+// isAt tells whether the log's file is still that of the path: one that was moved away is to be opened anew.
+func (l *messageLog) isAt(path string) bool {
+	mine, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(mine, now)
+}
+
+// logs are the message files that are open. The zero value is ready to use, by any goroutine.
 type logs struct {
+	dropped atomic.Int64 // messages, so far
+
 	mu   sync.Mutex // guards open
 	open map[string]*messageLog
 }
 
-// switchLogs opens the files that are asked for, gives them to the loops and closes those that are asked for no more. On an error the
-// others are as asked.
+// switchLogs opens the files that are asked for, gives them to the loops and closes those that are asked for no more. On an error nothing
+// has changed.
 func (d *Door) switchLogs(cfg *config.RouterLog) error {
 	d.logs.mu.Lock()
 	defer d.logs.mu.Unlock()
 	next := map[string]*messageLog{}
-	var errs []error
+	var wrong error
 	get := func(path string) *messageLog {
-		if path == "" {
+		if path == "" || wrong != nil {
 			return nil
 		}
-		l := next[path]
-		if l == nil {
-			l = d.logs.open[path]
-		}
-		if l == nil {
-			var err error
-			if l, err = openLog(path, cfg.Verbose, d.log); err != nil {
-				errs = append(errs, fmt.Errorf("message file: %w", err))
-				return nil
+		path = filepath.Clean(path)
+		if next[path] == nil {
+			l := d.logs.open[path]
+			if l == nil || !l.isAt(path) {
+				if l, wrong = openLog(path, d.log, &d.logs.dropped); wrong != nil {
+					return nil
+				}
 			}
+			next[path] = l
 		}
-		next[path] = l
-		return l
+		return next[path]
 	}
 	in, out := get(cfg.InClient), get(cfg.OutClient)
-	d.group.Each(func(l *loop.Loop) {
-		s := d.shards[l.Index()]
-		s.logIn, s.logOut = in, out
-	})
-	for path, l := range d.logs.open {
+	old := d.logs.open
+	if wrong != nil {
+		old, next = next, old // those that were opened meanwhile
+	} else {
+		for _, l := range next {
+			l.named.Store(cfg.Verbose)
+		}
+		d.group.Each(func(l *loop.Loop) {
+			s := d.shards[l.Index()]
+			s.logIn, s.logOut = in, out
+		})
+		d.logs.open = next
+	}
+	for path, l := range old {
 		if next[path] != l {
-			errs = append(errs, l.close())
+			l.close()
 		}
 	}
-	d.logs.open = next
-	return errors.Join(errs...)
+	if wrong != nil {
+		return fmt.Errorf("message file: %w", wrong)
+	}
+	return nil
 }
 
-// closeLogs is called when the loops have ended.
-func (d *Door) closeLogs() error {
-	d.logs.mu.Lock()
-	defer d.logs.mu.Unlock()
-	var errs []error
-	for _, l := range d.logs.open {
-		errs = append(errs, l.close())
+// close is called when the loops have ended.
+func (o *logs) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.open {
+		l.close()
 	}
-	d.logs.open = nil
-	return errors.Join(errs...)
+	o.open = nil
 }
 
-// LogDropped is how many messages were not logged because a file was too slow.
-func (d *Door) LogDropped() (n int64) {
-	d.logs.mu.Lock()
-	defer d.logs.mu.Unlock()
-	for _, l := range d.logs.open {
-		n += l.dropped.Load()
-	}
-	return n
-}
+// LogDropped is how many messages are in no message file, though one was open: the file was too slow, or did not take them.
+func (d *Door) LogDropped() (n int64) { return d.logs.dropped.Load() }

@@ -1,6 +1,9 @@
 package router
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // orders run commands one after the other, away from the loops: they read files and wait for all loops. The zero value is ready to use, by
 // any goroutine.
@@ -12,15 +15,18 @@ type orders struct {
 	idle    sync.WaitGroup
 }
 
-// maxOrders is how many may wait; one more is refused.
+// maxOrders is how many may wait, each with at most maxControlText bytes; one more is refused.
 const maxOrders = 1000
 
-// add has f run; refuse gets the reason when it does not.
+// add has f run; refuse gets the reason when it does not, in a goroutine as well. After close neither is called: nobody is left.
 func (o *orders) add(f func(), refuse func(string)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.waiting) >= maxOrders {
-		go refuse("too many commands are waiting, or the server is stopping") // ends with the posting of an answer
+	switch {
+	case o.closed:
+		return
+	case len(o.waiting) >= maxOrders:
+		o.idle.Go(func() { refuse(fmt.Sprintf("%d commands are waiting already", maxOrders)) }) // ends with it; close waits
 		return
 	}
 	o.waiting = append(o.waiting, f)
