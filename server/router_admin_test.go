@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +15,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"roundhouse/codec/frame"
 	"roundhouse/codec/message"
+	"roundhouse/routing/subject"
 	"roundhouse/server/config"
 )
 
@@ -219,4 +224,106 @@ func TestReadinessOfRouter(t *testing.T) {
 	}
 	n.sync() // it is served on
 	n.conn.Close()
+}
+
+// TestRouterDocs has the conversation of docs/router.md with a server, byte by byte, and looks for every metric and reason, and for the keys that the
+// page names in the reference.
+func TestRouterDocs(t *testing.T) {
+	b, err := os.ReadFile("../docs/router.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(b)
+	s := startRouter(t, nil)
+	c := s.dialRT()
+	lines := 0
+	for line := range strings.Lines(page) {
+		words := strings.Fields(line)
+		if len(words) != 3 || words[0] != "C" && words[0] != "S" || len(words[1]) != frame.HeaderLen {
+			continue
+		}
+		lines++
+		whole, err := hex.DecodeString(words[2])
+		if err != nil || words[1] != fmt.Sprintf("%08d", len(whole)) {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if words[0] == "C" {
+			if c.sendRaw(whole); lines == 1 {
+				if c.readWelcome(); c.welcome.Code != message.CodeOK || c.welcome.Unique != "/me" {
+					t.Fatalf("the hello: %+v", c.welcome)
+				}
+			}
+			continue
+		}
+		if got := hex.EncodeToString(message.Append(nil, c.read())); got != words[2] {
+			t.Errorf("the server says %s, the page %s", got, words[2])
+		}
+	}
+	if lines != 8 {
+		t.Errorf("%d lines of the conversation", lines)
+	}
+	_, text := s.adminGet("/metrics")
+	for _, name := range routerMetrics {
+		if !strings.Contains(page, "`"+name) {
+			t.Errorf("the page lacks %s", name)
+		}
+	}
+	for _, reason := range regexp.MustCompile(`router_(?:lost|cuts)_total{reason="(\w+)"}`).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(page, "| `"+reason[1]+"` |") {
+			t.Errorf("the page lacks the reason %s", reason[1])
+		}
+	}
+	reference, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range regexp.MustCompile("`((?:router|limits|access)\\.[a-z_.]+)`").FindAllStringSubmatch(page, -1) {
+		if !strings.Contains(string(reference), "`"+strings.TrimSuffix(key[1], ".")+"`") {
+			t.Errorf("there is no key %s", key[1])
+		}
+	}
+}
+
+// TestRouterDocsOfNATS: the tables of docs/router.md that say how subjects map are right.
+func TestRouterDocsOfNATS(t *testing.T) {
+	page, err := os.ReadFile("../docs/router.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile("`([^`]+)`")
+	var from string // who is in the first column; empty: another table
+	checked := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 {
+			from = ""
+			continue
+		}
+		if first := strings.TrimSpace(cells[1]); strings.HasSuffix(first, " client says") {
+			from = first
+		}
+		names, others := code.FindAllStringSubmatch(cells[1], -1), code.FindAllStringSubmatch(cells[2], -1)
+		if from == "" || len(names) == 0 || len(others) == 0 {
+			continue
+		}
+		if len(names) != len(others) {
+			t.Errorf("%d names and %d: %s", len(names), len(others), line)
+			continue
+		}
+		for i := range names {
+			name := []byte(names[i][1])
+			got := subject.ToNATS(nil, name)
+			if from == "a NATS client says" {
+				if got, err = subject.FromNATS(nil, name, strings.Contains(cells[1], "subscribes")); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if checked++; string(got) != others[i][1] {
+				t.Errorf("%s is %s, the page says %s", name, got, others[i][1])
+			}
+		}
+	}
+	if checked < 15 {
+		t.Errorf("%d names in the tables", checked)
+	}
 }
