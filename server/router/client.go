@@ -24,10 +24,10 @@ type client struct {
 	about    about
 
 	state clientState
-	mode  string                   // Server_Disconnect_Mode
-	subs  map[string]*subscription // by pattern; nil: none yet
-	code  message.Code             // of its refusal; CodeOK: what goes with the reason of the cut
-	asked time.Duration            // when it was asked whether it lives, on the shard's clock; 0: it was not
+	mode  string // Server_Disconnect_Mode
+	subs  subs
+	code  message.Code  // of its refusal; CodeOK: what goes with the reason of the cut
+	asked time.Duration // when it was asked whether it lives, on the shard's clock; 0: it was not
 }
 
 // about is what a client says about itself.
@@ -174,7 +174,7 @@ func (c *client) Closed(_ *loop.Conn, err error) {
 // leave takes back the name and the subscriptions.
 func (c *client) leave() {
 	c.drain(c.subs)
-	c.subs = nil
+	c.subs = subs{}
 	if c.view != nil {
 		c.view.project.release(c)
 	}

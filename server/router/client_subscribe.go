@@ -45,7 +45,7 @@ func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
 	if err != nil {
 		return message.CodeInvalid, fmt.Errorf("subject %q: %w", clip(string(set.Subject)), err)
 	}
-	old := c.subs[string(pattern)]
+	old := c.subs.get(pattern)
 	switch {
 	case !set.Start && old == nil:
 		return message.CodeDoesNotExist, nil
@@ -53,13 +53,20 @@ func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
 		if string(pattern) == c.unique {
 			return message.CodeInvalid, fmt.Errorf("subject %s: a client does not leave its own", c.unique)
 		}
-		delete(c.subs, old.pattern())
+		c.subs.remove(old)
 		c.drop(old)
 		return message.CodeOK, nil
 	case !c.maySubscribe(string(pattern)):
 		return message.CodeDenied, fmt.Errorf("subject %s: not allowed", pattern)
 	case old != nil && old.always == !set.Balance:
 		return message.CodeOK, nil
+	}
+	if most := c.shard.door.settings.Load().cfg.Client.MaxSubscriptions; most > 0 && c.subs.len() >= most {
+		c.cut(cutLimit, fmt.Sprintf("it has %d subscriptions, the most that it may have", most))
+		return message.CodeTooLarge, nil
+	}
+	if old != nil {
+		c.subs.remove(old)
 	}
 	c.add(pattern, !set.Balance)
 	if old != nil { // after the new one is there, so that nothing is missed; who matches twice gets one copy
@@ -72,10 +79,7 @@ func (c *client) add(pattern []byte, always bool) {
 	sub := &subscription{
 		id: c.shard.door.subIDs.Add(1), peer: &c.peer, text: string(pattern), patternLen: uint16(len(pattern)), always: always,
 	}
-	if c.subs == nil {
-		c.subs = map[string]*subscription{}
-	}
-	c.subs[sub.pattern()] = sub
+	c.subs.add(sub)
 	c.view.project.subscribe(sub)
 	c.shard.stats.subscriptions.Add(1)
 }

@@ -24,11 +24,11 @@ type natsSession struct {
 	verbose      bool
 	pedantic     bool
 	noResponders bool
-	subs         map[string]*subscription // by sid; nil: none yet
-	left         bool                     // it has unsubscribed from something since the last pong
-	late         int                      // pongs that wait until what is on its way from other loops has come
-	pings        int                      // of ours, without an answer
-	asked        time.Duration            // when the last of them was sent, on the shard's clock
+	subs         subs
+	left         bool          // it has unsubscribed from something since the last pong
+	late         int           // pongs that wait until what is on its way from other loops has come
+	pings        int           // of ours, without an answer
+	asked        time.Duration // when the last of them was sent, on the shard's clock
 }
 
 type natsState uint8
@@ -192,5 +192,5 @@ func (n *natsSession) Closed(_ *loop.Conn, err error) {
 // leave takes back the subscriptions.
 func (n *natsSession) leave() {
 	n.drain(n.subs)
-	n.subs = nil
+	n.subs = subs{}
 }

@@ -24,11 +24,11 @@ func (n *natsSession) subscribe(cmd *natswire.Command) {
 		n.fail(natswire.SubscribeViolation(string(cmd.Subject), string(cmd.Queue)))
 		return
 	}
-	if most := set.cfg.NATS.MaxSubscriptions; most > 0 && len(n.subs) >= most {
+	if most := set.cfg.NATS.MaxSubscriptions; most > 0 && n.subs.len() >= most {
 		n.fail(natswire.TextMaxSubscriptions)
 		return
 	}
-	if n.subs[string(cmd.SID)] == nil { // a sid that is in use keeps its subscription
+	if n.subs.get(cmd.SID) == nil { // a sid that is in use keeps its subscription
 		n.add(pattern, cmd.SID, cmd.Queue)
 	}
 	n.ok()
@@ -41,17 +41,14 @@ func (n *natsSession) add(pattern, sid, queue []byte) {
 		id: n.shard.door.subIDs.Add(1), peer: &n.peer, text: string(text),
 		patternLen: uint16(len(pattern)), sidLen: uint16(len(sid)),
 	}
-	if n.subs == nil {
-		n.subs = map[string]*subscription{}
-	}
-	n.subs[sub.sid()] = sub
+	n.subs.add(sub)
 	n.view.project.subscribe(sub)
 	n.shard.stats.subscriptions.Add(1)
 }
 
 // unsubscribe handles UNSUB, at once or after a number of messages.
 func (n *natsSession) unsubscribe(cmd *natswire.Command) {
-	if sub := n.subs[string(cmd.SID)]; sub != nil {
+	if sub := n.subs.get(cmd.SID); sub != nil {
 		if cmd.Max > 0 {
 			n.limit(sub, cmd.Max)
 		} else {
@@ -71,15 +68,14 @@ func (n *natsSession) limit(sub *subscription, max int) {
 
 // end ends a subscription. What other loops have already sent still comes.
 func (n *natsSession) end(sub *subscription) {
-	delete(n.subs, sub.sid())
+	n.subs.remove(sub)
 	n.drop(sub)
 	n.left = true
 }
 
 // expire ends a subscription that has got its last message.
 func (n *natsSession) expire(sub *subscription) {
-	if n.subs[sub.sid()] == sub {
-		delete(n.subs, sub.sid())
+	if n.subs.remove(sub) {
 		n.drop(sub)
 	}
 }

@@ -85,31 +85,17 @@ func (p *parcel) natsSize() int { return len(p.header) + len(p.payload) }
 
 // appendNATS appends the message as a NATS client gets it, under the name of its subscription.
 func (p *parcel) appendNATS(b []byte, sid string, headers bool) []byte {
-	name := p.subject
-	if name == nil {
-		return p.appendNamed(b, sid, headers)
-	}
-	if p.header != nil && headers {
+	headed := headers && len(p.header) > 0
+	if headed {
 		b = append(b, "HMSG "...)
 	} else {
 		b = append(b, "MSG "...)
 	}
-	b = append(b, name...)
-	return p.appendRest(b, sid, headers)
-}
-
-// appendNamed is appendNATS where the subject is that of the plan.
-func (p *parcel) appendNamed(b []byte, sid string, headers bool) []byte {
-	if p.header != nil && headers {
-		b = append(b, "HMSG "...)
+	if p.subject != nil {
+		b = append(b, p.subject...)
 	} else {
-		b = append(b, "MSG "...)
+		b = append(b, p.plan.nats...)
 	}
-	b = append(b, p.plan.nats...)
-	return p.appendRest(b, sid, headers)
-}
-
-func (p *parcel) appendRest(b []byte, sid string, headers bool) []byte {
 	b = append(b, ' ')
 	b = append(b, sid...)
 	b = append(b, ' ')
@@ -117,15 +103,16 @@ func (p *parcel) appendRest(b []byte, sid string, headers bool) []byte {
 		b = append(b, p.reply...)
 		b = append(b, ' ')
 	}
-	if p.header != nil && headers {
+	size := len(p.payload)
+	if headed {
 		b = natswire.AppendUint(b, uint64(len(p.header)))
 		b = append(b, ' ')
-		b = natswire.AppendUint(b, uint64(len(p.header)+len(p.payload)))
-		b = append(b, '\r', '\n')
+		size += len(p.header)
+	}
+	b = natswire.AppendUint(b, uint64(size))
+	b = append(b, '\r', '\n')
+	if headed {
 		b = append(b, p.header...)
-	} else {
-		b = natswire.AppendUint(b, uint64(len(p.payload)))
-		b = append(b, '\r', '\n')
 	}
 	b = append(b, p.payload...)
 	return append(b, '\r', '\n')

@@ -74,26 +74,26 @@ func (p *peer) drop(sub *subscription) {
 
 // drain takes the subscriptions of a peer that has left out of the table, in steps so that the loop does other things between them. The peer
 // gets nothing in the meantime. Source: options Client_Drain_Subjects and Client_Drain_Timeout.
-func (p *peer) drain(subs map[string]*subscription) {
+func (p *peer) drain(left subs) {
 	cfg := &p.shard.door.settings.Load().cfg.Client
-	left := cfg.DrainSubjects
-	for key, sub := range subs {
-		if left == 0 {
-			p.drainLater(subs, cfg.DrainTimeout)
+	step := cfg.DrainSubjects
+	for sub := range left.all {
+		if step == 0 {
+			p.drainLater(left, cfg.DrainTimeout)
 			return
 		}
-		left--
-		delete(subs, key)
+		step--
+		left.remove(sub)
 		p.drop(sub)
 	}
 }
 
-func (p *peer) drainLater(subs map[string]*subscription, pause time.Duration) {
+func (p *peer) drainLater(left subs, pause time.Duration) {
 	if pause == 0 {
-		p.shard.loop.Post(func() { p.drain(subs) }) // a loop that is stopping needs no table
+		p.shard.loop.Post(func() { p.drain(left) }) // a loop that is stopping needs no table
 		return
 	}
 	t := new(loop.Timer)
-	t.Init(p.shard.loop, func() { p.drain(subs) })
+	t.Init(p.shard.loop, func() { p.drain(left) })
 	t.Arm(pause)
 }

@@ -101,7 +101,7 @@ func (s *shard) judgeAgain() {
 
 // giveUp ends the subscriptions that the user may not have any more.
 func (n *natsSession) giveUp() {
-	for _, sub := range n.subs {
+	for sub := range n.subs.all {
 		if !n.identity.May(access.Subscribe, n.view.project.name, sub.pattern()) {
 			n.end(sub)
 			n.fail(natswire.SubscribeViolation(string(subject.ToNATS(nil, []byte(sub.pattern()))), sub.queue()))
@@ -111,11 +111,11 @@ func (n *natsSession) giveUp() {
 
 // giveUp ends the subscriptions that the user may not have any more.
 func (c *client) giveUp() {
-	for pattern, sub := range c.subs {
-		if !c.maySubscribe(pattern) {
-			delete(c.subs, pattern)
+	for sub := range c.subs.all {
+		if !c.maySubscribe(sub.pattern()) {
+			c.subs.remove(sub)
 			c.drop(sub)
-			c.log().Info("a subscription was ended: the rules have changed", "subject", pattern)
+			c.log().Info("a subscription was ended: the rules have changed", "subject", sub.pattern())
 		}
 	}
 }

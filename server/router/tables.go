@@ -109,12 +109,12 @@ func (p *peer) row() ClientRow {
 		r.Project = p.view.project.name
 	}
 	if n := p.nats; n != nil {
-		r.Protocol, r.State, r.Subscriptions = "nats", n.state.String(), len(n.subs)
+		r.Protocol, r.State, r.Subscriptions = "nats", n.state.String(), n.subs.len()
 		r.Name, r.Lang, r.Version = n.name, n.lang, n.version
 		return r
 	}
 	c := p.rt
-	r.Protocol, r.State, r.Subscriptions = "client", c.state.String(), len(c.subs)
+	r.Protocol, r.State, r.Subscriptions = "client", c.state.String(), c.subs.len()
 	r.Subject, r.Name, r.SystemUser, r.Node, r.PID = c.unique, c.about.ident, c.about.user, c.about.node, c.about.pid
 	return r
 }
