@@ -10,7 +10,7 @@ TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=o
 	python3=python3 /usr/sbin/php-fpm*=php-fpm uwsgi_python3=uwsgi-core,uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz lint check bench bench-relay bench-engine govulncheck tools
+.PHONY: help run build test race fuzz lint check bench bench-relay bench-engine bench-router conformance govulncheck tools
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ bench-relay: ## measure the relay beside its peers
 
 bench-engine: tools ## measure the engine door beside its peers
 	@go run ./bench/engine
+
+bench-router: ## measure the router door beside nats-server
+	@go run ./bench/router -lib
+
+conformance: tools ## run the tests of nats.go and the checks with the npm package nats against the router door
+	@cd bench/peers/natsgo && go run . && go run . -npm
 
 govulncheck: ## look for known vulnerabilities, if the network allows
 	-@go run $(GOVULNCHECK) ./...
