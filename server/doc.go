@@ -8,5 +8,9 @@
 // At the engine door loop accepts a client, engine reads its frames, and enginepool gives each request an engine: a process whose
 // connection belongs to a loop, too. See the package comments of engine and enginepool.
 //
-// The router door, and the mesh between servers, are still to come: each gets a package beside relay, and a field of Server.
+// At the router door loop accepts a client, of our own protocol or of NATS, router reads its messages and gives each to the outputs of those who
+// have subscribed to its subject, on all loops; package access knows who may. See the package comments of router, codec/message,
+// codec/natswire and routing/subject.
+//
+// The mesh between servers is still to come: it gets a package beside router, and a field of Server.
 package server
