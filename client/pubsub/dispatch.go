@@ -54,11 +54,7 @@ func (c *Conn) handle(l *link, payload []byte) error {
 	}
 	switch m.Type {
 	case message.TypeKeepAliveCall:
-		c.mu.Lock()
-		c.appendLocked(func(dst []byte) []byte {
-			return message.Append(dst, &message.Message{Type: message.TypeKeepAliveResult})
-		})
-		c.mu.Unlock()
+		c.showLife()
 	case message.TypeKeepAliveResult:
 		c.flushInbound() // who has waited for the answer finds in the queues what came before it
 		c.answered(l)
@@ -72,6 +68,17 @@ func (c *Conn) handle(l *link, payload []byte) error {
 	return nil // a later version may say more
 }
 
+// showLife answers the server's question. One that asks but takes nothing gets no answer: it would pile up.
+func (c *Conn) showLife() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out.pending) <= 2*c.options.WriteBuffer {
+		c.appendLocked(func(dst []byte) []byte {
+			return message.Append(dst, &message.Message{Type: message.TypeKeepAliveResult})
+		})
+	}
+}
+
 // dispatch gives a message to whom it may concern.
 func (c *Conn) dispatch(m *message.Message) {
 	p := c.planOf(m.Dest)
@@ -79,17 +86,18 @@ func (c *Conn) dispatch(m *message.Message) {
 		c.stats.unmatched.Add(1)
 		return
 	}
-	shared := c.newMsg(m, p.name, p.subs[0])
+	msg := c.newMsg(m, p.name, p.subs[0])
 	for i, s := range p.subs {
-		msg := shared
-		if i > 0 {
-			msg = c.allocMsg()
-			*msg = *shared
-			msg.sub = s
+		var next *Msg
+		if i+1 < len(p.subs) { // copied before somebody can change it
+			next = c.allocMsg()
+			*next = *msg
+			next.sub = p.subs[i+1]
 		}
 		if s.offer(msg) {
 			c.in.batched = append(c.in.batched, s)
 		}
+		msg = next
 	}
 	if c.in.since++; c.in.since >= flushEvery {
 		c.flushInbound()
@@ -134,7 +142,7 @@ func (c *Conn) newMsg(m *message.Message, name string, s *Subscription) *Msg {
 	props, fields := c.copyOf(m.Props, m.Fields)
 	*msg = Msg{
 		Subject: name, Type: m.Type, Balance: m.Balance, Delivery: m.Delivery, Priority: m.Priority, Seq: m.Seq,
-		Fields: fields, Props: props, compressed: m.Flags&message.FlagCompressed != 0, sub: s,
+		Fields: fields, Props: props, Compressed: m.Flags&message.FlagCompressed != 0, sub: s,
 	}
 	if len(props) > 0 {
 		c.takeReply(msg)

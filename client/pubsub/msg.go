@@ -31,8 +31,11 @@ type Msg struct {
 	// Props are properties other than Reply, as message.AppendProperty makes them; SetProperty adds one.
 	Props []byte
 
-	compressed bool // Fields and Data are packed: only their receiver knows how
-	sub        *Subscription
+	// Compressed asks for Data or Fields to be packed on the way, if that makes them smaller. In what came, it means that they could not be
+	// unpacked, and are as they came: compression is undone before a message is handed over.
+	Compressed bool
+
+	sub *Subscription
 }
 
 // Subscription returns that for which the message came; nil for a message of one's own, or the answer to a request.
@@ -115,7 +118,7 @@ func (m *Msg) Named(name string) (message.Field, bool) {
 }
 
 func (m *Msg) find(wanted func(int, message.Field) bool) (message.Field, bool) {
-	for i, rest := 0, m.Fields; !m.compressed; i++ {
+	for i, rest := 0, m.Fields; !m.Compressed; i++ {
 		f, n, err := message.NextField(rest)
 		if err != nil || n == 0 {
 			break
@@ -155,11 +158,11 @@ func (m *Msg) AppendText(dst []byte, types *message.Types) []byte {
 	if w.Type == 0 {
 		w.Type = message.TypeJMSBytes
 	}
-	if m.compressed {
-		w.Flags = message.FlagCompressed
-	}
-	if m.Fields == nil {
+	switch {
+	case m.Fields == nil:
 		w.Fields = message.AppendFromNATS(nil, m.Header, m.Data)
+	case m.Compressed && m.sub != nil:
+		w.Flags = message.FlagCompressed
 	}
 	return message.AppendText(dst, &w, types)
 }

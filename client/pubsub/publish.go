@@ -35,11 +35,18 @@ func (c *Conn) PublishMsg(ctx context.Context, m *Msg) error {
 	if err := checkMsg(m); err != nil {
 		return err
 	}
+	packed := false
+	switch {
+	case m.Compressed && m.sub != nil && m.Fields != nil:
+		packed = true // it came so
+	case m.Compressed:
+		m, packed = pack(m)
+	}
 	if err := c.lockFor(ctx, size); err != nil {
 		return err
 	}
 	defer c.mu.Unlock()
-	return c.publishLocked(m)
+	return c.publishLocked(m, packed)
 }
 
 // checkMsg refuses what no server takes, or would end the connection for.
@@ -70,8 +77,8 @@ func isInternal(t message.Type) bool {
 	return false
 }
 
-// publishLocked appends m to the output.
-func (c *Conn) publishLocked(m *Msg) error {
+// publishLocked appends m to the output. packed tells that its fields are compressed.
+func (c *Conn) publishLocked(m *Msg, packed bool) error {
 	name, err := c.destinationLocked(m.Subject)
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func (c *Conn) publishLocked(m *Msg) error {
 	if w.Type == 0 {
 		w.Type = message.TypeJMSBytes
 	}
-	if m.compressed {
+	if packed {
 		w.Flags = message.FlagCompressed
 	}
 	if m.Reply != "" {

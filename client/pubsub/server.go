@@ -88,14 +88,27 @@ func netAddress(name, protocol, where string) (address, error) {
 	return address{name: protocol + ":" + target, network: "tcp", target: target, host: host, tls: protocol == "tls"}, nil
 }
 
+// usualSocket is the path of the socket of a server that was told none.
+func usualSocket() string {
+	if dir := os.Getenv("RTSERVER_SOCKET_DIR"); dir != "" {
+		return filepath.Join(dir, filepath.Base(defaultSocket))
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" { // where a server goes that may not write to the usual place
+		path := filepath.Join(dir, filepath.Base(defaultSocket))
+		if _, err := os.Stat(defaultSocket); err != nil {
+			if _, err = os.Stat(path); err == nil {
+				return path
+			}
+		}
+	}
+	return defaultSocket
+}
+
 // localAddress reads what follows local: a node, which can only be this one, and the path of a socket.
 func localAddress(where string) (address, error) {
 	_, path, _ := strings.Cut(where, ":")
 	if path == "" {
-		path = defaultSocket
-		if dir := os.Getenv("RTSERVER_SOCKET_DIR"); dir != "" {
-			path = filepath.Join(dir, filepath.Base(defaultSocket))
-		}
+		path = usualSocket()
 	}
 	return address{name: "local:_node:" + path, network: "unix", target: path, host: "localhost"}, nil
 }

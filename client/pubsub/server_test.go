@@ -351,6 +351,7 @@ func BenchmarkServer(b *testing.B) {
 		must(b, err)
 		must(b, server.Flush(ctx))
 		b.ReportAllocs()
+		b.SetParallelism(32) // 64 requesters on two processors
 		b.RunParallel(func(p *testing.PB) {
 			for p.Next() {
 				if _, err := asker.Request(ctx, "/echo", nil); err != nil {

@@ -99,7 +99,12 @@ func (s *Subscription) Next(ctx context.Context) (*Msg, error) {
 }
 
 // Pending returns how many messages wait in the queue. Those in the channel of SubscribeChan are not counted.
-func (s *Subscription) Pending() int { return int(s.waiting.Load()) }
+func (s *Subscription) Pending() int {
+	if s.queue.dropped.Load() {
+		return 0
+	}
+	return int(s.waiting.Load())
+}
 
 // Dropped returns how many messages were dropped because the queue was full.
 func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
@@ -144,9 +149,13 @@ func (c *Conn) newSubscription(options []SubscribeOption, give func(*Subscriptio
 	if s.inline == nil {
 		deliver := s.queue.handle
 		s.queue.handle = func(m *Msg) {
+			size := m.size()
+			if m.Compressed {
+				m.unpack(c.options.MaxMessage)
+			}
 			deliver(m)
 			s.delivered.Add(1)
-			s.waitingBytes.Add(-m.size())
+			s.waitingBytes.Add(-size)
 			s.waiting.Add(-1)
 		}
 	}
@@ -163,6 +172,9 @@ func (s *Subscription) offer(m *Msg) (first bool) {
 			return false
 		}
 		s.delivered.Add(1)
+		if m.Compressed {
+			m.unpack(s.conn.options.MaxMessage)
+		}
 		s.inline(m)
 		return false
 	}
