@@ -63,21 +63,20 @@ func (o Observer) Totals() Totals {
 // cacheStats is what the caches of a shard counted, as its last sweep found it.
 type cacheStats struct{ hits, misses, evicted, plans atomic.Int64 }
 
-// noteCaches is part of a sweep: publishing itself touches no atomic for the caches.
-func (s *shard) noteCaches() {
+// note is part of a sweep of the shard: publishing itself touches no atomic for the caches.
+func (c *cacheStats) note(s *shard) {
 	var sum subject.CacheCounts
 	plans := 0
 	for _, p := range s.door.list() {
 		v := p.views[s.index]
 		for _, cache := range []*subject.Cache[*subscription, *plan]{v.clients, v.nats} {
-			c := cache.Counts()
-			sum.Hits += c.Hits
-			sum.Misses += c.Misses
-			sum.Evicted += c.Evicted
+			counts := cache.Counts()
+			sum.Hits += counts.Hits
+			sum.Misses += counts.Misses
+			sum.Evicted += counts.Evicted
 			plans += cache.Len()
 		}
 	}
-	c := &s.stats.caches
 	c.hits.Store(int64(sum.Hits))
 	c.misses.Store(int64(sum.Misses))
 	c.evicted.Store(int64(sum.Evicted))

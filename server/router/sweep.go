@@ -48,7 +48,7 @@ func (s *shard) sweep() {
 			p.rt.look(set)
 		}
 	}
-	s.noteCaches()
+	s.stats.caches.note(s)
 	s.endCallback()
 	s.armSweeper(set.sweep)
 }

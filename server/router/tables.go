@@ -59,7 +59,7 @@ func (o Observer) Clients(limit int) (rows []ClientRow, more bool) {
 		next := make([]int, len(d.shards)) // 0, for a loop that is stopping as well: done
 		d.group.Each(func(l *loop.Loop) {
 			i := l.Index()
-			copied[i], next[i] = d.shards[i].copyRows(copied[i], ends[i], step)
+			copied[i], next[i] = copyRows(copied[i], d.shards[i].peers, ends[i], step)
 		})
 		ends = next
 		n := 0
@@ -87,12 +87,12 @@ func (o Observer) Clients(limit int) (rows []ClientRow, more bool) {
 	return rows, more
 }
 
-// copyRows appends the rows of at most step peers, those in front of end in the shard's list, and returns where to go on; 0: nowhere.
-func (s *shard) copyRows(rows []ClientRow, end, step int) ([]ClientRow, int) {
-	end = min(end, len(s.peers))
+// copyRows appends the rows of at most step peers, those in front of end in the list, and returns where to go on; 0: nowhere.
+func copyRows(rows []ClientRow, peers []*peer, end, step int) ([]ClientRow, int) {
+	end = min(end, len(peers))
 	start := max(end-step, 0)
 	for i := end - 1; i >= start; i-- {
-		rows = append(rows, s.peers[i].row())
+		rows = append(rows, peers[i].row())
 	}
 	return rows, start
 }
