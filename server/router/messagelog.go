@@ -122,7 +122,10 @@ func (l *messageLog) run() {
 		for rest := records; len(rest) > 0; {
 			var n int
 			out, rest, n = l.format(out[:0], rest)
-			l.write(out, n)
+			if !l.write(out, n) {
+				l.drop(rest, errLogSlow)
+				break
+			}
 		}
 		if cap(records) > logKeep {
 			records = nil
@@ -143,18 +146,33 @@ func (l *messageLog) closing() bool {
 	return l.closed
 }
 
-// write writes n messages. None is left half written where that can be helped: the file would not be readable behind it.
-func (l *messageLog) write(out []byte, n int) {
+// write writes n messages. None is left half written where that can be helped: the file would not be readable behind it. False: the time to
+// do so is over.
+func (l *messageLog) write(out []byte, n int) bool {
 	done, err := l.file.Write(out)
 	if err == nil {
-		return
+		return true
 	}
 	if info, wrong := l.file.Stat(); done > 0 && wrong == nil && info.Mode().IsRegular() {
 		_ = l.file.Truncate(info.Size() - int64(done)) // it stays as it is, then
 	}
+	l.lose(n, err)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func (l *messageLog) lose(n int, why error) {
 	l.lost += int64(n)
 	l.dropped.Add(int64(n))
-	l.complain(err, false)
+	l.complain(why, false)
+}
+
+// drop counts records as lost.
+func (l *messageLog) drop(records []byte, why error) {
+	n := 0
+	for ; len(records) > 0; n++ {
+		records = records[recordHead+int(binary.BigEndian.Uint32(records[16:])):]
+	}
+	l.lose(n, why)
 }
 
 // complain logs how many messages were dropped since it last did, not too often but for the last time.
