@@ -7,15 +7,13 @@ import (
 	"net"
 	"testing"
 
-	"roundhouse/codec/frame"
 	"roundhouse/codec/message"
-	"roundhouse/routing/subject"
 )
 
 // unlinked is a Conn without a server and without goroutines; what is published piles up.
 func unlinked() *Conn {
-	c := &Conn{options: Options{ReconnectBuffer: 1 << 40}.withDefaults(), prefix: "/", groups: map[string]*group{}, inbox: newInbox(), maxMessage: frame.MaxSize}
-	c.in.cache = subject.NewCache[*Subscription, *plan](cacheSize, nil)
+	c := newConn(Options{ReconnectBuffer: 1 << 40})
+	c.out.prefix = "/"
 	c.life, c.cancel = context.WithCancelCause(context.Background())
 	return c
 }
@@ -44,7 +42,7 @@ func TestAllocates(t *testing.T) {
 	_, err := c.Subscribe(ctx, "/bench/*", func(*Msg) { n++ }, Inline())
 	must(t, err)
 	in := message.Append(nil, &message.Message{Type: message.TypeJMSBytes, Dest: []byte("/bench/a"), Fields: message.AppendBinary(nil, data)})
-	if got := testing.AllocsPerRun(1000, func() { must(t, c.handle(nil, in)) }); got > 0.2 {
+	if got := testing.AllocsPerRun(1000, func() { must(t, (&link{conn: c}).handle(in)) }); got > 0.2 {
 		t.Errorf("a message that comes allocates %v times", got)
 	}
 	if n == 0 {
@@ -104,11 +102,11 @@ func BenchmarkDispatch(b *testing.B) {
 			b.SetBytes(128)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				if err := c.handle(nil, in[i%len(in)]); err != nil {
+				if err := (&link{conn: c}).handle(in[i%len(in)]); err != nil {
 					b.Fatal(err)
 				}
 			}
-			c.flushInbound()
+			c.in.flush()
 			must(b, s.queue.drain(ctx))
 		})
 	}
@@ -180,7 +178,7 @@ func connectWire(b *testing.B, f func(net.Conn)) *Conn {
 	must(b, err)
 	b.Cleanup(func() {
 		c.mu.Lock()
-		link := c.link
+		link := c.out.link
 		c.mu.Unlock()
 		if link != nil {
 			link.fail(ErrClosed)

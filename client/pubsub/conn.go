@@ -3,7 +3,6 @@ package pubsub
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"roundhouse/codec/frame"
 	"roundhouse/codec/message"
 	"roundhouse/routing/subject"
 )
@@ -20,30 +18,26 @@ import (
 type Conn struct {
 	// Fixed at Connect.
 	options Options
-	servers []address
-	hello   message.Hello // LastServer is filled in each time
-	unique  string        // in full form
-	prefix  string        // default subject prefix
-	node    string
+	unique  string // in full form
 
 	life   context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 	over   chan struct{} // closed when everything is done but callbacks
-	events queue[func()]
+	events events
 
 	table subject.Table[*Subscription] // any goroutine; written under mu
 	ids   atomic.Uint64
 	stats stats
 	inbox inbox
 
-	in inbound // owned by the goroutine that reads
+	// Owned by the goroutine that reads.
+	in     inbound
+	dialer dialer
 
 	mu         sync.Mutex // guards what follows; never held during I/O
 	out        output
 	groups     map[string]*group // by name
-	link       *link             // nil: there is none
 	up         chan struct{}     // closed when there is a link
-	maxMessage int               // what the server takes, in bytes
 	draining   bool              // takes no new subscriptions
 	closing    bool              // takes nothing
 	stopResult chan error        // who waits for the answer to StopServer; nil: nobody
@@ -64,17 +58,13 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{
-		options: o.withDefaults(), servers: servers, over: make(chan struct{}), up: make(chan struct{}),
-		groups: map[string]*group{}, inbox: newInbox(), maxMessage: frame.MaxSize,
-	}
 	if shuffle {
-		c.options.InOrder = false
+		o.InOrder = false
 	}
-	c.in.cache = subject.NewCache[*Subscription, *plan](cacheSize, nil)
-	c.events.handle = func(f func()) { f() }
-	c.introduce()
-	l, err := c.round(ctx)
+	c := newConn(o)
+	c.dialer.servers = servers
+	c.dialer.introduce()
+	l, err := c.dialer.round(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,29 +73,41 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		return nil, err
 	}
 	c.life, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	c.mu.Lock()
-	c.attachLocked(l)
-	c.mu.Unlock()
-	go c.run(l) // ends with the Conn; Close and Drain wait for it
+	_ = c.attach(l) // fails on a closed connection only
+	go c.run(l)     // ends with the Conn; Close and Drain wait for it
 	return c, nil
 }
 
+// newConn returns a Conn without a server.
+func newConn(o Options) *Conn {
+	c := &Conn{options: o.withDefaults(), over: make(chan struct{}), up: make(chan struct{}), groups: map[string]*group{}}
+	c.out.maxMessage = maxFrame
+	c.inbox = newInbox(c)
+	c.in = inbound{
+		table: &c.table, inbox: c.inbox.prefix, stats: &c.stats,
+		cache: subject.NewCache[*Subscription, *plan](cacheSize, nil),
+	}
+	c.dialer.options = &c.options
+	c.events.failed = o.Callbacks.Error
+	c.events.handle = func(f func()) { f() }
+	return c
+}
+
 // introduce makes what is said to every server.
-func (c *Conn) introduce() {
-	o := &c.options
-	c.node = nodeName()
+func (d *dialer) introduce() {
+	o, node := d.options, nodeName()
 	name := o.Subject
 	if name == "" {
-		name = fmt.Sprintf("_%s_%d_%d", c.node, os.Getpid(), connections.Add(1)) // a server in this process has the name without a number
+		name = fmt.Sprintf("_%s_%d_%d", node, os.Getpid(), connections.Add(1)) // a server in this process has the name without a number
 	}
-	c.hello = message.Hello{
-		Version: message.ProtocolVersion, Project: o.Project, Unique: name, Ident: o.Ident, User: osUser(), Node: c.node,
+	d.hello = message.Hello{
+		Version: message.ProtocolVersion, Project: o.Project, Unique: name, Ident: o.Ident, User: osUser(), Node: node,
 		PID: int32(os.Getpid()), Arch: runtime.GOOS + "/" + runtime.GOARCH, DisconnectMode: disconnectMode,
 		Prefix: o.Prefix, HasPrefix: o.Prefix != "",
 	}
-	_, _ = rand.Read(c.hello.Instance[:]) // never fails
+	_, _ = rand.Read(d.hello.Instance[:]) // never fails
 	if o.User != "" || o.Password != "" {
-		c.hello.Policy, c.hello.Username, c.hello.Password = message.PolicyPassword, o.User, o.Password
+		d.hello.Policy, d.hello.Username, d.hello.Password = message.PolicyPassword, o.User, o.Password
 	}
 }
 
@@ -114,31 +116,31 @@ const disconnectMode = "gmd_failure"
 
 // settleIn takes over what the first server says, and makes the subscriptions that every client has.
 func (c *Conn) settleIn(l *link) error {
-	c.unique, c.prefix = l.welcome.Unique, c.options.Prefix
-	if c.prefix == "" {
-		c.prefix = l.welcome.Prefix
+	c.unique, c.out.prefix = l.welcome.Unique, c.options.Prefix
+	if c.out.prefix == "" {
+		c.out.prefix = l.welcome.Prefix
 	}
 	if c.unique == "" {
-		full, err := subject.Canonical(nil, c.prefix, []byte(c.hello.Unique))
+		full, err := subject.Canonical(nil, c.out.prefix, []byte(c.dialer.hello.Unique))
 		if err != nil {
-			return fmt.Errorf("pubsub: unique subject %q: %w", c.hello.Unique, err)
+			return fmt.Errorf("pubsub: unique subject %q: %w", c.dialer.hello.Unique, err)
 		}
 		c.unique = string(full)
 	}
 	if !subject.IsCanonical([]byte(c.unique)) {
 		return fmt.Errorf("pubsub: server %s: its name for this client is none: %q", l.server, c.unique)
 	}
-	c.hello.Unique = c.unique // of the next server, too
-	self := c.newInternal(nil)
+	c.dialer.hello.Unique = c.unique // of the next server, too
+	self := newInternal(c, nil)
 	if direct := c.options.Direct; direct != nil {
-		self = c.newSubscription(nil, func(s *Subscription) { s.queue.handle = direct })
+		self = newSubscription(c, nil, func(s *Subscription) { s.queue.handle = direct })
 		self.internal = true
 	}
 	self.pattern = c.unique
 	c.groups[c.unique] = &group{implied: true}
 	names := []string{c.unique}
 	if !c.options.NoStandardSubjects {
-		names = append(names, "/_all", "/_"+c.node)
+		names = append(names, "/_all", "/_"+c.dialer.hello.Node)
 	}
 	for _, name := range names {
 		if c.groups[name] == nil {
@@ -151,11 +153,11 @@ func (c *Conn) settleIn(l *link) error {
 }
 
 // newInternal makes a subscription of the package itself; f runs on the goroutine that reads. nil: what comes is thrown away.
-func (c *Conn) newInternal(f func(*Msg)) *Subscription {
+func newInternal(c *Conn, f func(*Msg)) *Subscription {
 	if f == nil {
 		f = func(*Msg) { c.stats.unmatched.Add(1) }
 	}
-	return c.newSubscription(nil, func(s *Subscription) { s.inline, s.internal = f, true })
+	return newSubscription(c, nil, func(s *Subscription) { s.inline, s.internal = f, true })
 }
 
 // nodeName is the name of this host as a component of a subject.
@@ -189,10 +191,10 @@ func (c *Conn) Subject() string { return c.unique }
 func (c *Conn) Server() (name, unique string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.link == nil {
+	if c.out.link == nil {
 		return "", ""
 	}
-	return c.link.server, c.link.welcome.Server
+	return c.out.link.server, c.out.link.welcome.Server
 }
 
 // Closed returns a channel that is closed when the connection has ended for good.
@@ -220,19 +222,25 @@ func (c *Conn) Stats() Stats {
 	}
 }
 
+// events runs callbacks of Options.
+type events struct {
+	queue[func()]
+	failed func(error) // Callbacks.Error
+}
+
 // maxEvents bounds the callbacks that wait because one does not return; more are dropped.
 const maxEvents = 1024
 
-// tell runs a callback of Options after those before it.
-func (c *Conn) tell(f func()) {
-	if c.events.length() < maxEvents {
-		c.events.push(f)
+// tell runs f after the callbacks before it.
+func (e *events) tell(f func()) {
+	if e.length() < maxEvents {
+		e.push(f)
 	}
 }
 
 // report tells of an error that no call can return.
-func (c *Conn) report(err error) {
-	if f := c.options.Callbacks.Error; f != nil && !errors.Is(err, ErrClosed) {
-		c.tell(func() { f(err) })
+func (e *events) report(err error) {
+	if e.failed != nil {
+		e.tell(func() { e.failed(err) })
 	}
 }

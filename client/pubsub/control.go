@@ -39,7 +39,7 @@ func (c *Conn) StopServer(ctx context.Context, stop message.StopType) error {
 	if err := c.lockFor(ctx, 0); err != nil {
 		return err
 	}
-	if c.link == nil {
+	if c.out.link == nil {
 		c.mu.Unlock()
 		return ErrDisconnected
 	}
@@ -49,7 +49,7 @@ func (c *Conn) StopServer(ctx context.Context, stop message.StopType) error {
 	}
 	result := make(chan error, 1)
 	c.stopResult = result
-	c.appendLocked(func(dst []byte) []byte { return message.AppendStopCall(dst, stop) })
+	c.out.append(func(dst []byte) []byte { return message.AppendStopCall(dst, stop) })
 	c.mu.Unlock()
 	select {
 	case err := <-result:
@@ -65,7 +65,8 @@ func (c *Conn) StopServer(ctx context.Context, stop message.StopType) error {
 }
 
 // stopped handles the answer to StopServer.
-func (c *Conn) stopped(m *message.Message) error {
+func (l *link) stopped(m *message.Message) error {
+	c := l.conn
 	var r message.StopResult
 	if err := message.ParseStopResult(m, &r); err != nil {
 		return fmt.Errorf("pubsub: %w", err)

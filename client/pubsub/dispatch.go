@@ -19,6 +19,11 @@ const (
 
 // inbound gives messages to the subscriptions that match. It is owned by the goroutine that reads.
 type inbound struct {
+	// Fixed at Connect.
+	table *subject.Table[*Subscription]
+	inbox []byte // what the names of answers begin with
+	stats *stats
+
 	cache   *subject.Cache[*Subscription, *plan]
 	matched []*Subscription // scratch
 	batched []*Subscription // those that have a batch
@@ -41,7 +46,8 @@ type plan struct {
 }
 
 // handle does what a message of the server asks for.
-func (c *Conn) handle(l *link, payload []byte) error {
+func (l *link) handle(payload []byte) error {
+	c := l.conn
 	m := &c.in.message
 	if err := message.Parse(payload, m); err != nil {
 		return err
@@ -49,75 +55,75 @@ func (c *Conn) handle(l *link, payload []byte) error {
 	c.stats.inMsgs.Add(1)
 	c.stats.inBytes.Add(uint64(len(payload)))
 	if len(m.Dest) > 0 {
-		c.dispatch(m)
+		c.in.dispatch(m)
 		return nil
 	}
 	switch m.Type {
 	case message.TypeKeepAliveCall:
-		c.showLife()
+		l.showLife()
 	case message.TypeKeepAliveResult:
-		c.flushInbound() // who has waited for the answer finds in the queues what came before it
-		c.answered(l)
+		c.in.flush() // who has waited for the answer finds in the queues what came before it
+		l.answered()
 	case message.TypeClientCloseCall:
 		return closeReason(m)
 	case message.TypeBatchSubjectSetSubscribeResult:
-		return c.refused(m)
+		return l.refused(m)
 	case message.TypeServerStopResult:
-		return c.stopped(m)
+		return l.stopped(m)
 	}
 	return nil // a later version may say more
 }
 
 // showLife answers the server's question. One that asks but takes nothing gets no answer: it would pile up.
-func (c *Conn) showLife() {
+func (l *link) showLife() {
+	c := l.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.out.pending) <= 2*c.options.WriteBuffer {
-		c.appendLocked(func(dst []byte) []byte {
+		c.out.append(func(dst []byte) []byte {
 			return message.Append(dst, &message.Message{Type: message.TypeKeepAliveResult})
 		})
 	}
 }
 
 // dispatch gives a message to whom it may concern.
-func (c *Conn) dispatch(m *message.Message) {
-	p := c.planOf(m.Dest)
+func (in *inbound) dispatch(m *message.Message) {
+	p := in.planOf(m.Dest)
 	if len(p.subs) == 0 {
-		c.stats.unmatched.Add(1)
+		in.stats.unmatched.Add(1)
 		return
 	}
-	msg := c.newMsg(m, p.name, p.subs[0])
+	msg := in.newMsg(m, p.name, p.subs[0])
 	for i, s := range p.subs {
 		var next *Msg
 		if i+1 < len(p.subs) { // copied before somebody can change it
-			next = c.allocMsg()
+			next = in.allocMsg()
 			*next = *msg
 			next.sub = p.subs[i+1]
 		}
 		if s.offer(msg) {
-			c.in.batched = append(c.in.batched, s)
+			in.batched = append(in.batched, s)
 		}
 		msg = next
 	}
-	if c.in.since++; c.in.since >= flushEvery {
-		c.flushInbound()
+	if in.since++; in.since >= flushEvery {
+		in.flush()
 	}
 }
 
-// flushInbound gives the subscriptions what has come for them.
-func (c *Conn) flushInbound() {
-	for _, s := range c.in.batched {
+// flush gives the subscriptions what has come for them.
+func (in *inbound) flush() {
+	for _, s := range in.batched {
 		s.flush()
 	}
-	clear(c.in.batched)
-	c.in.batched = c.in.batched[:0]
-	c.in.since = 0
+	clear(in.batched)
+	in.batched = in.batched[:0]
+	in.since = 0
 }
 
 // planOf returns who gets what comes for a name.
-func (c *Conn) planOf(name []byte) *plan {
-	in := &c.in
-	snap := c.table.Snapshot()
+func (in *inbound) planOf(name []byte) *plan {
+	snap := in.table.Snapshot()
 	if in.last != nil && in.lastVersion == snap.Version() && string(name) == in.last.name {
 		return in.last
 	}
@@ -128,7 +134,7 @@ func (c *Conn) planOf(name []byte) *plan {
 		slices.SortFunc(in.matched, func(a, b *Subscription) int { return cmp.Compare(a.id, b.id) })
 		p.subs = slices.Clone(slices.Compact(in.matched)) // that of the client itself has several names
 		clear(in.matched)
-		if !isUnder(name, c.inbox.prefix) { // an answer: nothing else comes for its name
+		if !isUnder(name, in.inbox) { // an answer: nothing else comes for its name
 			in.cache.Put(snap, name, p.name, p)
 		}
 	}
@@ -137,15 +143,15 @@ func (c *Conn) planOf(name []byte) *plan {
 }
 
 // newMsg makes what the caller of Subscribe sees of a message, in memory that is not used for anything else.
-func (c *Conn) newMsg(m *message.Message, name string, s *Subscription) *Msg {
-	msg := c.allocMsg()
-	props, fields := c.copyOf(m.Props, m.Fields)
+func (in *inbound) newMsg(m *message.Message, name string, s *Subscription) *Msg {
+	msg := in.allocMsg()
+	props, fields := in.copyOf(m.Props, m.Fields)
 	*msg = Msg{
 		Subject: name, Type: m.Type, Balance: m.Balance, Delivery: m.Delivery, Priority: m.Priority, Seq: m.Seq,
 		Fields: fields, Props: props, Compressed: m.Flags&message.FlagCompressed != 0, sub: s,
 	}
 	if len(props) > 0 {
-		c.takeReply(msg)
+		in.takeReply(msg)
 	}
 	opened := message.Message{Flags: m.Flags, Fields: fields}
 	msg.Header, msg.Data = message.NATSPayload(&opened)
@@ -153,7 +159,7 @@ func (c *Conn) newMsg(m *message.Message, name string, s *Subscription) *Msg {
 }
 
 // takeReply moves the reply-to out of Props, if it is there.
-func (c *Conn) takeReply(msg *Msg) {
+func (in *inbound) takeReply(msg *Msg) {
 	tag, value, rest, ok := message.NextProperty(msg.Props)
 	if !ok || tag != message.TagReplyTo { // the usual place is the front
 		if value, ok = msg.Property(message.TagReplyTo); !ok {
@@ -161,33 +167,33 @@ func (c *Conn) takeReply(msg *Msg) {
 		}
 		rest = without(msg.Props, message.TagReplyTo)
 	}
-	if string(value) != c.in.reply {
-		c.in.reply = string(value)
+	if string(value) != in.reply {
+		in.reply = string(value)
 	}
-	msg.Reply, msg.Props = c.in.reply, rest
+	msg.Reply, msg.Props = in.reply, rest
 }
 
-func (c *Conn) allocMsg() *Msg {
-	if len(c.in.msgs) == 0 {
-		c.in.msgs = make([]Msg, blockMsgs)
+func (in *inbound) allocMsg() *Msg {
+	if len(in.msgs) == 0 {
+		in.msgs = make([]Msg, blockMsgs)
 	}
-	msg := &c.in.msgs[0]
-	c.in.msgs = c.in.msgs[1:]
+	msg := &in.msgs[0]
+	in.msgs = in.msgs[1:]
 	return msg
 }
 
 // copyOf copies properties and fields. Small ones share a block.
-func (c *Conn) copyOf(props, fields []byte) (p, f []byte) {
+func (in *inbound) copyOf(props, fields []byte) (p, f []byte) {
 	n := len(props) + len(fields)
 	var b []byte
 	switch {
 	case n > largeMsg:
 		b = make([]byte, n)
-	case n > len(c.in.bytes):
-		c.in.bytes = make([]byte, blockBytes)
+	case n > len(in.bytes):
+		in.bytes = make([]byte, blockBytes)
 		fallthrough
 	default:
-		b, c.in.bytes = c.in.bytes[:n:n], c.in.bytes[n:]
+		b, in.bytes = in.bytes[:n:n], in.bytes[n:]
 	}
 	copy(b, props)
 	copy(b[len(props):], fields)

@@ -24,21 +24,14 @@ func (c *Conn) Flush(ctx context.Context) error {
 		}
 		select {
 		case err := <-waits:
-			return c.flushed(err)
+			if err != nil && errors.Is(context.Cause(c.life), ErrClosed) {
+				return ErrClosed
+			}
+			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-}
-
-func (c *Conn) flushed(err error) error {
-	switch {
-	case err == nil, errors.Is(err, ErrClosed):
-		return err
-	case c.life.Err() != nil && errors.Is(context.Cause(c.life), ErrClosed):
-		return ErrClosed
-	}
-	return err
 }
 
 // ask waits for a connection and asks the server for a sign of life; nil: the connection is gone again.
@@ -57,11 +50,11 @@ func (c *Conn) ask(ctx context.Context) (chan error, error) {
 		return nil, err
 	}
 	defer c.mu.Unlock()
-	if c.link == nil {
+	if c.out.link == nil {
 		return nil, nil
 	}
 	waits := make(chan error, 1)
-	c.askLocked(c.link, waits)
+	c.out.ask(waits)
 	return waits, nil
 }
 
@@ -90,8 +83,8 @@ func (c *Conn) Drain(ctx context.Context) error {
 			continue // callbacks may make requests
 		}
 		all = append(all, g.members...)
-		if !g.implied && c.link != nil {
-			c.appendLocked(func(dst []byte) []byte {
+		if !g.implied && c.out.link != nil {
+			c.out.append(func(dst []byte) []byte {
 				return message.AppendSetSubscribe(dst, &message.SetSubscribe{Subject: []byte(pattern)})
 			})
 		}
@@ -111,10 +104,10 @@ func (c *Conn) Drain(ctx context.Context) error {
 	return errors.Join(err, c.Close())
 }
 
-// membersLocked returns all subscriptions.
-func (c *Conn) membersLocked() []*Subscription {
+// members returns all subscriptions.
+func members(groups map[string]*group) []*Subscription {
 	var all []*Subscription
-	for _, g := range c.groups {
+	for _, g := range groups {
 		all = append(all, g.members...)
 	}
 	return all
@@ -126,13 +119,13 @@ func (c *Conn) Close() error {
 	c.mu.Lock()
 	first := !c.closing
 	c.closing = true
-	l := c.link
+	l := c.out.link
 	if first && l != nil {
-		c.appendLocked(func(dst []byte) []byte { return message.AppendDisconnect(dst, disconnectMode) })
+		c.out.append(func(dst []byte) []byte { return message.AppendDisconnect(dst, disconnectMode) })
 		l.leaving = true
 	}
-	all := c.membersLocked()
-	c.takenLocked()
+	all := members(c.groups)
+	c.out.freed()
 	c.mu.Unlock()
 	for _, s := range all {
 		s.stop(true)

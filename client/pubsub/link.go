@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ const (
 
 // link is one connection to one server.
 type link struct {
+	conn *Conn // set by attach
+
 	// Fixed once the server has said welcome.
 	nc      net.Conn
 	server  string // logical connection name
@@ -91,14 +94,43 @@ func (l *link) closeWrite() {
 	}
 }
 
+// dialer connects to servers. It is owned by the goroutine that reads, once there is one.
+type dialer struct {
+	options *Options
+	servers []address
+	hello   message.Hello // LastServer changes
+}
+
+// round tries each server once.
+func (d *dialer) round(ctx context.Context) (*link, error) {
+	order := make([]int, len(d.servers))
+	for i := range order {
+		order[i] = i
+	}
+	if !d.options.InOrder {
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
+	var all []error
+	for _, i := range order {
+		l, err := d.open(ctx, d.servers[i])
+		if err == nil {
+			return l, nil
+		}
+		if all = append(all, err); ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(all...)
+}
+
 // open connects to a server and introduces the client.
-func (c *Conn) open(ctx context.Context, a address, hello *message.Hello) (*link, error) {
-	if c.options.ConnectTimeout > 0 {
+func (d *dialer) open(ctx context.Context, a address) (*link, error) {
+	if d.options.ConnectTimeout > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, c.options.ConnectTimeout, fmt.Errorf("no connection within %v", c.options.ConnectTimeout))
+		ctx, stop = context.WithTimeoutCause(ctx, d.options.ConnectTimeout, fmt.Errorf("no connection within %v", d.options.ConnectTimeout))
 		defer stop()
 	}
-	l, err := c.greet(ctx, a, hello)
+	l, err := d.greet(ctx, a)
 	if err != nil {
 		var refused *ServerError
 		if ctx.Err() != nil && !errors.As(err, &refused) {
@@ -109,19 +141,19 @@ func (c *Conn) open(ctx context.Context, a address, hello *message.Hello) (*link
 	return l, nil
 }
 
-func (c *Conn) greet(ctx context.Context, a address, hello *message.Hello) (*link, error) {
-	nc, err := c.options.DialContext(ctx, a.network, a.target)
+func (d *dialer) greet(ctx context.Context, a address) (*link, error) {
+	nc, err := d.options.DialContext(ctx, a.network, a.target)
 	if err != nil {
 		return nil, err
 	}
-	if a.tls || c.options.TLS != nil && a.network == "tcp" {
-		if nc, err = secure(ctx, nc, a.host, c.options.TLS); err != nil {
+	if a.tls || d.options.TLS != nil && a.network == "tcp" {
+		if nc, err = secure(ctx, nc, a.host, d.options.TLS); err != nil {
 			return nil, err
 		}
 	}
 	l := &link{nc: nc, server: a.name, bell: make(chan struct{}, 1), closed: make(chan struct{}), written: make(chan struct{})}
 	stop := context.AfterFunc(ctx, func() { l.fail(context.Cause(ctx)) })
-	err = l.introduce(hello)
+	err = l.introduce(&d.hello)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -129,7 +161,7 @@ func (c *Conn) greet(ctx context.Context, a address, hello *message.Hello) (*lin
 		l.fail(err)
 		return nil, err
 	}
-	l.in.limit = c.options.MaxMessage
+	l.in.limit = d.options.MaxMessage
 	return l, nil
 }
 

@@ -2,9 +2,11 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
 
 	"roundhouse/codec/frame"
 	"roundhouse/codec/message"
+	"roundhouse/routing/subject"
 )
 
 // output is what waits to be written. It is guarded by Conn.mu; only the link's writer takes from it.
@@ -12,6 +14,12 @@ import (
 // It is written as soon as the network takes it. What is published while a write is under way gathers and goes with the next one: the busier
 // the connection, the larger the pieces.
 type output struct {
+	// Fixed at Connect.
+	prefix string // default subject prefix
+
+	link       *link // nil: there is none
+	maxMessage int   // what the server takes, in bytes
+
 	pending []byte // whole frames; above Options.WriteBuffer, or ReconnectBuffer, publishers wait or fail
 	spare   []byte // memory for the next ones
 	asleep  bool   // the writer waits for the bell
@@ -44,7 +52,7 @@ func (c *Conn) lockFor(ctx context.Context, size int) error {
 		case c.closing:
 			c.mu.Unlock()
 			return ErrClosed
-		case c.link == nil:
+		case c.out.link == nil:
 			if size == 0 || waiting+size <= c.options.ReconnectBuffer {
 				return nil
 			}
@@ -67,38 +75,64 @@ func (c *Conn) lockFor(ctx context.Context, size int) error {
 	}
 }
 
-// takenLocked lets everybody look again who waits for room.
-func (c *Conn) takenLocked() {
-	if c.out.taken != nil {
-		close(c.out.taken)
-		c.out.taken = nil
+// freed lets everybody look again who waits for room.
+func (o *output) freed() {
+	if o.taken != nil {
+		close(o.taken)
+		o.taken = nil
 	}
 }
 
-// appendLocked puts a message of the connection itself into the output, whatever waits. write appends it without a frame header.
-func (c *Conn) appendLocked(write func(dst []byte) []byte) {
-	start := len(c.out.pending)
-	c.out.pending = message.EndFrame(write(message.BeginFrame(c.out.pending)), start)
-	c.ringLocked()
+// append puts a message of the connection itself into the output, whatever waits. write appends it without a frame header.
+func (o *output) append(write func(dst []byte) []byte) {
+	start := len(o.pending)
+	o.pending = message.EndFrame(write(message.BeginFrame(o.pending)), start)
+	o.ring()
 }
 
-// ringLocked wakes the writer.
-func (c *Conn) ringLocked() {
-	if c.out.asleep && c.link != nil {
-		c.out.asleep = false
-		c.link.bell <- struct{}{} // has room: it is rung once for each sleep
+// ring wakes the writer.
+func (o *output) ring() {
+	if o.asleep && o.link != nil {
+		o.asleep = false
+		o.link.bell <- struct{}{} // has room: it is rung once for each sleep
 	}
 }
 
-// write sends what waits until the link ends, or the last word of a polite end is sent.
-func (c *Conn) write(l *link) {
+// maxAsked bounds those who wait for a sign of life of the server.
+const maxAsked = 100_000
+
+// ask asks the server for a sign of life; waits, unless it is nil, is told. There is a link.
+func (o *output) ask(waits chan error) {
+	if len(o.link.asked) >= maxAsked && waits != nil {
+		waits <- fmt.Errorf("pubsub: %d calls wait for the server, more may not", maxAsked)
+		return
+	}
+	o.link.asked = append(o.link.asked, waits)
+	o.append(func(dst []byte) []byte {
+		return message.Append(dst, &message.Message{Type: message.TypeKeepAliveCall})
+	})
+}
+
+// canonical returns the full form of a name. It is valid until the next call.
+func (o *output) canonical(name string) ([]byte, error) {
+	o.given = append(o.given[:0], name...)
+	full, err := subject.Canonical(o.name[:0], o.prefix, o.given)
+	if err != nil {
+		return nil, fmt.Errorf("pubsub: subject %q: %w", name, err)
+	}
+	o.name = full
+	return full, nil
+}
+
+// send sends what waits until the link ends, or the last word of a polite end is sent.
+func (l *link) send() {
 	defer close(l.written)
 	for b := []byte(nil); ; {
-		if b = c.takeOutput(l, b); b == nil {
+		if b = l.takeOutput(b); b == nil {
 			l.closeWrite()
 			return
 		}
-		if n, err := l.write(b, c.options.WriteTimeout); err != nil {
+		if n, err := l.write(b, l.conn.options.WriteTimeout); err != nil {
 			l.unsent = b[sentFrames(b, n):]
 			l.fail(err)
 			return
@@ -107,7 +141,8 @@ func (c *Conn) write(l *link) {
 }
 
 // takeOutput waits for output and takes all of it; nil: there will be none. done is what it returned before.
-func (c *Conn) takeOutput(l *link, done []byte) []byte {
+func (l *link) takeOutput(done []byte) []byte {
+	c := l.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if done != nil && cap(done) <= 2*c.options.WriteBuffer {
@@ -130,7 +165,7 @@ func (c *Conn) takeOutput(l *link, done []byte) []byte {
 	}
 	b := c.out.pending
 	c.out.pending, c.out.spare = c.out.spare, nil
-	c.takenLocked()
+	c.out.freed()
 	return b
 }
 

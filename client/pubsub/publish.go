@@ -26,7 +26,7 @@ func (c *Conn) Publish(ctx context.Context, name string, data []byte) error {
 // PublishMsg is Publish for a message with more to it; m is neither changed nor kept. Errors: those of Publish, and ErrMessage for a type, a mode or properties that cannot be
 // published.
 func (c *Conn) PublishMsg(ctx context.Context, m *Msg) error {
-	size := overhead + len(m.Subject) + len(c.prefix) + len(m.Reply) + len(m.Props)
+	size := overhead + len(m.Subject) + len(c.out.prefix) + len(m.Reply) + len(m.Props)
 	if m.Fields == nil {
 		size += message.FromNATSSize(m.Header, m.Data)
 	} else {
@@ -46,7 +46,7 @@ func (c *Conn) PublishMsg(ctx context.Context, m *Msg) error {
 		return err
 	}
 	defer c.mu.Unlock()
-	return c.publishLocked(m, packed)
+	return c.out.publish(m, packed)
 }
 
 // checkMsg refuses what no server takes, or would end the connection for.
@@ -77,13 +77,13 @@ func isInternal(t message.Type) bool {
 	return false
 }
 
-// publishLocked appends m to the output. packed tells that its fields are compressed.
-func (c *Conn) publishLocked(m *Msg, packed bool) error {
-	name, err := c.destinationLocked(m.Subject)
+// publish appends m to the output. packed tells that its fields are compressed.
+func (o *output) publish(m *Msg, packed bool) error {
+	name, err := o.destination(m.Subject)
 	if err != nil {
 		return err
 	}
-	w := &c.out.message
+	w := &o.message
 	*w = message.Message{Delivery: m.Delivery, Balance: m.Balance, Priority: m.Priority, Type: m.Type, Dest: name, Props: m.Props, Fields: m.Fields}
 	if w.Type == 0 {
 		w.Type = message.TypeJMSBytes
@@ -92,7 +92,7 @@ func (c *Conn) publishLocked(m *Msg, packed bool) error {
 		w.Flags = message.FlagCompressed
 	}
 	if m.Reply != "" {
-		if w.Props, err = c.withReplyLocked(m); err != nil {
+		if w.Props, err = o.withReply(m); err != nil {
 			return err
 		}
 	}
@@ -100,42 +100,42 @@ func (c *Conn) publishLocked(m *Msg, packed bool) error {
 	if m.Fields == nil {
 		size += message.FromNATSSize(m.Header, m.Data)
 	}
-	if size > c.maxMessage {
-		return fmt.Errorf("%w: %d bytes, at most %d are taken: %w", ErrTooLarge, size, c.maxMessage, codec.ErrTooLarge)
+	if size > o.maxMessage {
+		return fmt.Errorf("%w: %d bytes, at most %d are taken: %w", ErrTooLarge, size, o.maxMessage, codec.ErrTooLarge)
 	}
-	b := message.Append(frame.AppendHeader(c.out.pending, size), w)
+	b := message.Append(frame.AppendHeader(o.pending, size), w)
 	if m.Fields == nil {
 		b = message.AppendFromNATS(b, m.Header, m.Data)
 	}
-	c.out.msgs++
-	c.out.bytes += uint64(len(b) - len(c.out.pending))
-	c.out.pending = b
+	o.msgs++
+	o.bytes += uint64(len(b) - len(o.pending))
+	o.pending = b
 	w.Props, w.Fields = nil, nil // they are the caller's
-	c.ringLocked()
+	o.ring()
 	return nil
 }
 
-// destinationLocked returns the full form of a subject. It is valid until the next call.
-func (c *Conn) destinationLocked(name string) ([]byte, error) {
-	if name == c.out.last && name != "" {
-		return c.out.lastName, nil
+// destination returns the full form of a subject. It is valid until the next call.
+func (o *output) destination(name string) ([]byte, error) {
+	if name == o.last && name != "" {
+		return o.lastName, nil
 	}
-	full, err := c.canonicalLocked(name)
+	full, err := o.canonical(name)
 	if err != nil {
 		return nil, err
 	}
-	c.out.last = name
-	c.out.lastName = append(c.out.lastName[:0], full...)
-	return c.out.lastName, nil
+	o.last = name
+	o.lastName = append(o.lastName[:0], full...)
+	return o.lastName, nil
 }
 
-// withReplyLocked returns the properties of m and its reply-to. They are valid until the next call.
-func (c *Conn) withReplyLocked(m *Msg) ([]byte, error) {
-	reply, err := c.canonicalLocked(m.Reply)
+// withReply returns the properties of m and its reply-to. They are valid until the next call.
+func (o *output) withReply(m *Msg) ([]byte, error) {
+	reply, err := o.canonical(m.Reply)
 	if err != nil {
 		return nil, err
 	}
-	c.out.props = message.AppendProperty(c.out.props[:0], message.TagReplyTo, reply)
-	c.out.props = append(c.out.props, m.Props...)
-	return c.out.props, nil
+	o.props = message.AppendProperty(o.props[:0], message.TagReplyTo, reply)
+	o.props = append(o.props, m.Props...)
+	return o.props, nil
 }

@@ -17,7 +17,7 @@ import (
 func (c *Conn) run(l *link) {
 	var err error
 	for {
-		err = c.lost(l, c.serve(l))
+		err = l.lost(l.serve())
 		c.detach(l, err)
 		if c.life.Err() != nil {
 			err = context.Cause(c.life)
@@ -25,7 +25,7 @@ func (c *Conn) run(l *link) {
 		}
 		if f := c.options.Callbacks.Disconnect; f != nil {
 			lost := err
-			c.tell(func() { f(lost) })
+			c.events.tell(func() { f(lost) })
 		}
 		if c.options.NoReconnect {
 			break
@@ -39,7 +39,7 @@ func (c *Conn) run(l *link) {
 		c.stats.reconnects.Add(1)
 		if f := c.options.Callbacks.Reconnect; f != nil {
 			server := l.server
-			c.tell(func() { f(server) })
+			c.events.tell(func() { f(server) })
 		}
 	}
 	c.bury(err)
@@ -50,9 +50,9 @@ func (c *Conn) bury(err error) {
 	c.mu.Lock()
 	c.closing = true
 	c.cancel(err)
-	c.takenLocked()
+	c.out.freed()
 	c.out.pending, c.out.spare = nil, nil
-	all := c.membersLocked()
+	all := members(c.groups)
 	c.mu.Unlock()
 	for _, s := range all {
 		s.stop(false)
@@ -68,24 +68,25 @@ func (c *Conn) bury(err error) {
 }
 
 // serve reads what one server sends until the link ends, and returns why.
-func (c *Conn) serve(l *link) error {
+func (l *link) serve() error {
+	c := l.conn
 	c.in.last = nil
 	quiet := silence{ask: c.options.ReadTimeout, giveUp: c.options.KeepAliveTimeout}
 	for {
 		for {
 			payload, ok, err := l.in.next()
 			if err == nil && ok {
-				err = c.handle(l, payload)
+				err = l.handle(payload)
 			}
 			if err != nil {
-				c.flushInbound()
+				c.in.flush()
 				return err
 			}
 			if !ok {
 				break
 			}
 		}
-		c.flushInbound()
+		c.in.flush()
 		quiet.arm(l.nc)
 		err := l.in.fill(l.nc)
 		switch {
@@ -94,7 +95,7 @@ func (c *Conn) serve(l *link) error {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !quiet.asked:
 			quiet.asked = true
 			c.mu.Lock()
-			c.askLocked(l, nil)
+			c.out.ask(nil)
 			c.mu.Unlock()
 		default:
 			return err
@@ -103,7 +104,7 @@ func (c *Conn) serve(l *link) error {
 }
 
 // lost is why a link has ended: what somebody knew before counts more than what reading says.
-func (c *Conn) lost(l *link, err error) error {
+func (l *link) lost(err error) error {
 	if known := l.why(); known != nil {
 		err = known
 	}
@@ -152,7 +153,7 @@ func (s *silence) heard() {
 	}
 }
 
-// attach is attachLocked, unless the Conn was closed meanwhile.
+// attach makes l the connection, unless the Conn was closed meanwhile: everything is subscribed, then what has waited is sent.
 func (c *Conn) attach(l *link) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,25 +161,20 @@ func (c *Conn) attach(l *link) error {
 		l.fail(ErrClosed)
 		return ErrClosed
 	}
-	c.attachLocked(l)
-	return nil
-}
-
-// attachLocked makes l the connection: everything is subscribed, then what has waited is sent.
-func (c *Conn) attachLocked(l *link) {
 	waited := c.out.pending
 	c.out.pending, c.out.spare = nil, nil
-	c.link = l
-	if c.maxMessage = l.welcome.MaxMessageSize; c.maxMessage <= 0 {
-		c.maxMessage = maxFrame
+	l.conn, c.out.link = c, l
+	if c.out.maxMessage = l.welcome.MaxMessageSize; c.out.maxMessage <= 0 {
+		c.out.maxMessage = maxFrame
 	}
-	c.maxMessage = min(c.maxMessage, maxFrame)
-	c.hello.LastServer = l.welcome.Server
+	c.out.maxMessage = min(c.out.maxMessage, maxFrame)
+	c.dialer.hello.LastServer = l.welcome.Server
 	c.out.asleep = false
-	c.tellAllLocked()
+	c.out.tellAll(c.groups)
 	c.out.pending = append(c.out.pending, waited...)
 	close(c.up)
-	go c.write(l) // ends with the link; detach waits for it
+	go l.send() // ends with the link; detach waits for it
+	return nil
 }
 
 // detach takes a link away that has ended for the reason err. What was published and not sent is kept.
@@ -190,7 +186,7 @@ func (c *Conn) detach(l *link, err error) {
 	kept := appendPublished(nil, l.unsent)
 	c.out.pending = appendPublished(kept, c.out.pending)
 	c.out.spare = nil
-	c.link = nil
+	c.out.link = nil
 	c.up = make(chan struct{})
 	for _, waits := range l.asked {
 		if waits != nil {
@@ -202,29 +198,7 @@ func (c *Conn) detach(l *link, err error) {
 		c.stopResult <- err
 		c.stopResult = nil
 	}
-	c.takenLocked()
-}
-
-// round tries each server once.
-func (c *Conn) round(ctx context.Context) (*link, error) {
-	order := make([]int, len(c.servers))
-	for i := range order {
-		order[i] = i
-	}
-	if !c.options.InOrder {
-		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-	}
-	var all []error
-	for _, i := range order {
-		l, err := c.open(ctx, c.servers[i], &c.hello)
-		if err == nil {
-			return l, nil
-		}
-		if all = append(all, err); ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, errors.Join(all...)
+	c.out.freed()
 }
 
 // firstDelay is the longest wait before the second round; it doubles with each, up to Options.MaxReconnectDelay.
@@ -234,14 +208,14 @@ const firstDelay = 500 * time.Millisecond
 // that not all clients of a server that comes back arrive together.
 func (c *Conn) reconnect() (*link, error) {
 	for longest := firstDelay; ; longest *= 2 {
-		l, err := c.round(c.life)
+		l, err := c.dialer.round(c.life)
 		if err == nil {
 			return l, nil
 		}
 		if c.life.Err() != nil {
 			return nil, context.Cause(c.life)
 		}
-		c.report(fmt.Errorf("pubsub: no server could be reached: %w", err))
+		c.events.report(fmt.Errorf("pubsub: no server could be reached: %w", err))
 		longest = min(longest, max(c.options.MaxReconnectDelay, 0))
 		wait := time.NewTimer(rand.N(longest + 1))
 		select {
@@ -253,22 +227,9 @@ func (c *Conn) reconnect() (*link, error) {
 	}
 }
 
-// askLocked asks the server for a sign of life; waits, unless it is nil, is told.
-func (c *Conn) askLocked(l *link, waits chan error) {
-	if len(l.asked) >= maxAsked && waits != nil {
-		waits <- fmt.Errorf("pubsub: %d calls wait for the server, more may not", maxAsked)
-		return
-	}
-	l.asked = append(l.asked, waits)
-	c.appendLocked(func(dst []byte) []byte {
-		return message.Append(dst, &message.Message{Type: message.TypeKeepAliveCall})
-	})
-}
-
-const maxAsked = 100_000
-
 // answered handles a sign of life. The server gives them in the order in which it was asked.
-func (c *Conn) answered(l *link) {
+func (l *link) answered() {
+	c := l.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(l.asked) == 0 {
@@ -279,4 +240,18 @@ func (c *Conn) answered(l *link) {
 	if l.asked = l.asked[1:]; waits != nil {
 		waits <- nil
 	}
+}
+
+// refused tells the caller of subscriptions that the server does not make.
+func (l *link) refused(m *message.Message) error {
+	results, err := message.ParseBatchResult(nil, m)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.Code != message.CodeOK {
+			l.conn.events.report(fmt.Errorf("pubsub: no subscription to %s: %w", r.Subject, &ServerError{Code: r.Code}))
+		}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 // inbox is the subject below which the answers to requests come: each request has a component of its own there.
 type inbox struct {
 	// Fixed at Connect.
+	conn   *Conn
 	prefix []byte // with a slash at the end
 
 	// Guarded by mu, which is never held together with Conn.mu.
@@ -26,8 +27,8 @@ const maxFree = 64
 // numberBase makes the components short.
 const numberBase = 36
 
-func newInbox() inbox {
-	return inbox{prefix: []byte("/_INBOX/" + strings.ToLower(rand.Text()[:22]) + "/")}
+func newInbox(c *Conn) inbox {
+	return inbox{conn: c, prefix: []byte("/_INBOX/" + strings.ToLower(rand.Text()[:22]) + "/")}
 }
 
 // Request publishes data with a subject for the answer and returns the first one. It ends with ctx at the latest: the context should have a
@@ -40,7 +41,7 @@ func (c *Conn) Request(ctx context.Context, name string, data []byte) (*Msg, err
 
 // RequestMsg is Request for a message with more to it. Its Reply is replaced; m is not changed.
 func (c *Conn) RequestMsg(ctx context.Context, m *Msg) (*Msg, error) {
-	if err := c.openInbox(ctx); err != nil {
+	if err := c.inbox.open(ctx); err != nil {
 		return nil, err
 	}
 	question := *m
@@ -64,41 +65,41 @@ func (c *Conn) RequestMsg(ctx context.Context, m *Msg) (*Msg, error) {
 	}
 }
 
-// openInbox subscribes to the answers, before the first question.
-func (c *Conn) openInbox(ctx context.Context) error {
-	c.inbox.mu.Lock()
-	open := c.inbox.asking != nil
-	c.inbox.mu.Unlock()
+// open subscribes to the answers, before the first question.
+func (b *inbox) open(ctx context.Context) error {
+	b.mu.Lock()
+	open := b.asking != nil
+	b.mu.Unlock()
 	if open {
 		return nil
 	}
-	s := c.newInternal(c.answer)
-	if err := c.start(ctx, string(c.inbox.prefix)+"*", s); err != nil {
+	s := newInternal(b.conn, b.deliver)
+	if err := b.conn.start(ctx, string(b.prefix)+"*", s); err != nil {
 		return err
 	}
-	c.inbox.mu.Lock()
-	first := c.inbox.asking == nil
+	b.mu.Lock()
+	first := b.asking == nil
 	if first {
-		c.inbox.asking = map[uint64]chan *Msg{}
+		b.asking = map[uint64]chan *Msg{}
 	}
-	c.inbox.mu.Unlock()
+	b.mu.Unlock()
 	if !first { // another request was quicker
 		_ = s.Unsubscribe() // fails on a closed connection only
 	}
 	return nil
 }
 
-// answer gives an answer to who waits for it. It runs on the goroutine that reads.
-func (c *Conn) answer(m *Msg) {
-	id, err := strconv.ParseUint(m.Subject[min(len(c.inbox.prefix), len(m.Subject)):], numberBase, 64)
-	c.inbox.mu.Lock()
-	defer c.inbox.mu.Unlock()
-	answer := c.inbox.asking[id]
+// deliver gives an answer to who waits for it. It runs on the goroutine that reads.
+func (b *inbox) deliver(m *Msg) {
+	id, err := strconv.ParseUint(m.Subject[min(len(b.prefix), len(m.Subject)):], numberBase, 64)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	answer := b.asking[id]
 	if err != nil || answer == nil {
-		c.stats.unmatched.Add(1)
+		b.conn.stats.unmatched.Add(1)
 		return
 	}
-	delete(c.inbox.asking, id) // the first one counts
+	delete(b.asking, id) // the first one counts
 	answer <- m
 }
 

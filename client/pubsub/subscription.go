@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"roundhouse/codec/message"
-	"roundhouse/routing/subject"
 )
 
 // Bounds of a subscription's queue.
@@ -117,13 +116,13 @@ func (s *Subscription) Delivered() uint64 { return s.delivered.Load() }
 // That the server has the subscription can be known by Flush. Without a connection, it is made with the next one. A server that refuses it
 // tells Callbacks.Error. ctx bounds the time that it may wait for room in the output. Errors: ErrClosed, that of ctx, subject.ErrName.
 func (c *Conn) Subscribe(ctx context.Context, name string, f func(*Msg), options ...SubscribeOption) (*Subscription, error) {
-	s := c.newSubscription(options, func(s *Subscription) { s.queue.handle = f })
+	s := newSubscription(c, options, func(s *Subscription) { s.queue.handle = f })
 	return s, c.start(ctx, name, s)
 }
 
 // SubscribeChan is Subscribe for a channel in place of a callback: see Subscription.Messages and Next.
 func (c *Conn) SubscribeChan(ctx context.Context, name string, options ...SubscribeOption) (*Subscription, error) {
-	s := c.newSubscription(options, func(s *Subscription) {
+	s := newSubscription(c, options, func(s *Subscription) {
 		s.messages = make(chan *Msg, channelRoom)
 		s.queue.handle = func(m *Msg) {
 			select {
@@ -137,7 +136,7 @@ func (c *Conn) SubscribeChan(ctx context.Context, name string, options ...Subscr
 }
 
 // newSubscription makes one that is not known to anybody. give says who gets its messages.
-func (c *Conn) newSubscription(options []SubscribeOption, give func(*Subscription)) *Subscription {
+func newSubscription(c *Conn, options []SubscribeOption, give func(*Subscription)) *Subscription {
 	s := &Subscription{
 		conn: c, id: c.ids.Add(1), stopped: make(chan struct{}),
 		maxMsgs: defaultQueueMsgs, maxBytes: defaultQueueBytes,
@@ -200,7 +199,7 @@ func (s *Subscription) overflow(msgs, bytes int64) {
 		return
 	}
 	s.slow = true
-	s.conn.report(fmt.Errorf("%w: %s: %d messages of %d bytes wait, at most %d of %d may", ErrSlow, s.pattern, msgs, bytes, s.maxMsgs, s.maxBytes))
+	s.conn.events.report(fmt.Errorf("%w: %s: %d messages of %d bytes wait, at most %d of %d may", ErrSlow, s.pattern, msgs, bytes, s.maxMsgs, s.maxBytes))
 }
 
 // flush puts the batch into the queue.
@@ -239,7 +238,7 @@ func (c *Conn) start(ctx context.Context, name string, s *Subscription) error {
 	if c.draining && !s.internal {
 		return ErrClosed
 	}
-	pattern, err := c.canonicalLocked(name)
+	pattern, err := c.out.canonical(name)
 	if err != nil {
 		return err
 	}
@@ -255,7 +254,7 @@ func (c *Conn) start(ctx context.Context, name string, s *Subscription) error {
 	}
 	g.members = append(g.members, s)
 	c.table.Add(s.pattern, s)
-	c.tellLocked(s.pattern, g)
+	c.out.tell(s.pattern, g)
 	return nil
 }
 
@@ -294,7 +293,7 @@ func (s *Subscription) leave() error {
 	s.ended = true
 	g := c.groups[s.pattern]
 	g.members = slices.DeleteFunc(g.members, func(member *Subscription) bool { return member == s })
-	c.tellLocked(s.pattern, g)
+	c.out.tell(s.pattern, g)
 	if len(g.members) == 0 && !g.implied {
 		delete(c.groups, s.pattern)
 	}
@@ -308,17 +307,17 @@ func (s *Subscription) unlist() {
 	s.conn.mu.Unlock()
 }
 
-// tellLocked tells the server what has changed about a group, if there is a server; otherwise the next one is told everything.
-func (c *Conn) tellLocked(pattern string, g *group) {
+// tell tells the server what has changed about a group, if there is a server; otherwise the next one is told everything.
+func (o *output) tell(pattern string, g *group) {
 	start, always := len(g.members) > 0, g.wantsAll()
-	if c.link == nil || g.implied && !always || start == g.told && (always == g.always || !start) {
+	if o.link == nil || g.implied && !always || start == g.told && (always == g.always || !start) {
 		return
 	}
 	set := message.SetSubscribe{Subject: []byte(pattern), Start: start, Balance: !always}
 	if start { // a batch of one: other than a single one, it is answered, so that a refusal is known
-		c.appendLocked(func(dst []byte) []byte { return message.AppendBatchSubscribe(dst, []message.SetSubscribe{set}) })
+		o.append(func(dst []byte) []byte { return message.AppendBatchSubscribe(dst, []message.SetSubscribe{set}) })
 	} else {
-		c.appendLocked(func(dst []byte) []byte { return message.AppendSetSubscribe(dst, &set) })
+		o.append(func(dst []byte) []byte { return message.AppendSetSubscribe(dst, &set) })
 	}
 	g.told, g.always = start, always
 }
@@ -326,16 +325,16 @@ func (c *Conn) tellLocked(pattern string, g *group) {
 // batchSize is how many subscriptions are made by one message.
 const batchSize = 500
 
-// tellAllLocked tells a new server of every group.
-func (c *Conn) tellAllLocked() {
-	batch := make([]message.SetSubscribe, 0, min(batchSize, len(c.groups)))
+// tellAll tells a new server of every group.
+func (o *output) tellAll(groups map[string]*group) {
+	batch := make([]message.SetSubscribe, 0, min(batchSize, len(groups)))
 	send := func() {
 		if len(batch) > 0 {
-			c.appendLocked(func(dst []byte) []byte { return message.AppendBatchSubscribe(dst, batch) })
+			o.append(func(dst []byte) []byte { return message.AppendBatchSubscribe(dst, batch) })
 			batch = batch[:0]
 		}
 	}
-	for pattern, g := range c.groups {
+	for pattern, g := range groups {
 		g.told, g.always = len(g.members) > 0, g.wantsAll()
 		if !g.told || g.implied && !g.always {
 			continue
@@ -345,29 +344,4 @@ func (c *Conn) tellAllLocked() {
 		}
 	}
 	send()
-}
-
-// refused tells the caller of subscriptions that the server does not make.
-func (c *Conn) refused(m *message.Message) error {
-	results, err := message.ParseBatchResult(nil, m)
-	if err != nil {
-		return err
-	}
-	for _, r := range results {
-		if r.Code != message.CodeOK {
-			c.report(fmt.Errorf("pubsub: no subscription to %s: %w", r.Subject, &ServerError{Code: r.Code}))
-		}
-	}
-	return nil
-}
-
-// canonicalLocked returns the full form of a name. It is valid until the next call.
-func (c *Conn) canonicalLocked(name string) ([]byte, error) {
-	c.out.given = append(c.out.given[:0], name...)
-	full, err := subject.Canonical(c.out.name[:0], c.prefix, c.out.given)
-	if err != nil {
-		return nil, fmt.Errorf("pubsub: subject %q: %w", name, err)
-	}
-	c.out.name = full
-	return full, nil
 }
