@@ -90,8 +90,12 @@ func (s *routerUnderTest) logged(words ...string) {
 	eventually(s.t, fmt.Sprintf("a line of the log with %q", words), func() bool { return s.log.line(words...) != "" })
 }
 
-// publisher is a client of either protocol. publish sends a message whose payload is a text to a subject, as /a/b.
-type publisher interface{ publish(name, text string) }
+// publisher is a client of either protocol. publish sends a message whose payload is a text to a subject, as /a/b; sync waits until the
+// server has taken it.
+type publisher interface {
+	publish(name, text string)
+	sync()
+}
 
 // natsClient is a client of NATS that knows nothing but bytes. In the texts that it takes, | stands for CR LF. One goroutine may write
 // while another one reads.

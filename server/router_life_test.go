@@ -99,6 +99,7 @@ func TestRouterMaxConns(t *testing.T) {
 	if third.welcome.Code != message.CodeInUse || !strings.Contains(third.welcome.Text, "max_client_conns") {
 		t.Errorf("%d %s", third.welcome.Code, third.welcome.Text)
 	}
+	third.conn.Close()
 	n := s.joinNATS()
 	s.joinNATS().sync()
 	s.dialNATS().ends("-ERR 'maximum connections exceeded'|")
@@ -203,6 +204,7 @@ func TestRouterDrainOwed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	n.conn.Close()
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
