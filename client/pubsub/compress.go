@@ -26,8 +26,8 @@ func pack(m *Msg) (*Msg, bool) {
 	return &packed, true
 }
 
-// unpack undoes the compression of a message that came. What is no compressed field block, or has more than limit bytes, is left as it is. Source:
-// RTserver, "Compression".
+// unpack undoes the compression of a message that came. What is no compressed field block, or has more than limit bytes, is left as it
+// is. Source: RTserver, "Compression".
 func (m *Msg) unpack(limit int) {
 	r, err := zlib.NewReader(bytes.NewReader(m.Fields))
 	if err != nil {

@@ -51,8 +51,9 @@ type stats struct {
 // connections counts those that have the usual unique subject.
 var connections atomic.Uint64
 
-// Connect connects to one of the servers and introduces the client. It tries each of them once. ctx bounds the attempt, not the connection.
-// Errors: a mistake in Options; that of ctx; otherwise what went wrong with each server, with a ServerError when it refused.
+// Connect connects to one of the servers and introduces the client. It tries each of them once. ctx bounds the attempt, not the
+// connection. Errors: a mistake in Options; that of ctx; otherwise what went wrong with each server, with a ServerError when it
+// refused.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
 	servers, shuffle, err := parseServers(o.Servers)
 	if err != nil {
@@ -187,7 +188,8 @@ func osUser() string {
 // Subject returns the unique subject of the client, in its full form: what is published to it comes to this client only.
 func (c *Conn) Subject() string { return c.unique }
 
-// Server returns the server that the client is connected to: its logical connection name and its unique subject; both are empty while there is none.
+// Server returns the server that the client is connected to: its logical connection name and its unique subject; both are empty while
+// there is none.
 func (c *Conn) Server() (name, unique string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

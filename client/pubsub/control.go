@@ -11,13 +11,14 @@ import (
 // OwnServer is the target of Control and Command that is the server to which the client is connected.
 const OwnServer = "/_server"
 
-// Control sends a command, or several with semicolons between them, to a server, OwnServer or its unique subject, or to clients, by any subject. It
-// does not wait. Errors: those of Publish.
+// Control sends a command, or several with semicolons between them, to a server, OwnServer or its unique subject, or to clients, by
+// any subject. It does not wait. Errors: those of Publish.
 func (c *Conn) Control(ctx context.Context, target, command string) error {
 	return c.PublishMsg(ctx, control(target, command))
 }
 
-// Command is Control for a server: it waits for what the command prints. It is for servers only: clients do not answer. Errors: those of Request.
+// Command is Control for a server: it waits for what the command prints. It is for servers only: clients do not answer. Errors: those
+// of Request.
 func (c *Conn) Command(ctx context.Context, target, command string) (output string, err error) {
 	answer, err := c.RequestMsg(ctx, control(target, command))
 	if err != nil {
@@ -33,8 +34,8 @@ func control(target, command string) *Msg {
 	return &Msg{Subject: target, Type: message.TypeControl, Fields: message.AppendStr(nil, command)}
 }
 
-// StopServer stops the server to which the client is connected, and what else stop says. It returns what the server answers. Errors: a ServerError when it refuses, ErrClosed,
-// ErrDisconnected, that of ctx.
+// StopServer stops the server to which the client is connected, and what else stop says. It returns what the server answers. Errors: a
+// ServerError when it refuses, ErrClosed, ErrDisconnected, that of ctx.
 func (c *Conn) StopServer(ctx context.Context, stop message.StopType) error {
 	if err := c.lockFor(ctx, 0); err != nil {
 		return err

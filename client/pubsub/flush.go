@@ -11,8 +11,8 @@ import (
 
 const maxFrame = frame.MaxSize
 
-// Flush returns when the server has handled everything that was published, subscribed and unsubscribed before. Without a connection it waits for
-// one. Errors: ErrClosed; ErrDisconnected, after which nobody knows what the server has handled; that of ctx.
+// Flush returns when the server has handled everything that was published, subscribed and unsubscribed before. Without a connection it
+// waits for one. Errors: ErrClosed; ErrDisconnected, after which nobody knows what the server has handled; that of ctx.
 func (c *Conn) Flush(ctx context.Context) error {
 	for {
 		waits, err := c.ask(ctx)
@@ -58,8 +58,8 @@ func (c *Conn) ask(ctx context.Context) (chan error, error) {
 	return waits, nil
 }
 
-// settle waits until the server has sent what it had for subscriptions that have ended. It asks twice: while the first answer is on its way, messages may
-// still be passed from one part of the server to another.
+// settle waits until the server has sent what it had for subscriptions that have ended. It asks twice: while the first answer is on
+// its way, messages may still be passed from one part of the server to another.
 func (c *Conn) settle(ctx context.Context) error {
 	if err := c.Flush(ctx); err != nil {
 		return err
@@ -67,9 +67,9 @@ func (c *Conn) settle(ctx context.Context) error {
 	return c.Flush(ctx)
 }
 
-// Drain ends the connection and loses nothing: it ends all subscriptions, lets everything be handled that the server has sent by then, sends what was published
-// meanwhile, by callbacks too, and closes. When it fails, the connection is closed at once. A callback must not call it.
-// Errors: ErrClosed, ErrDisconnected, that of ctx.
+// Drain ends the connection and loses nothing: it ends all subscriptions, lets everything be handled that the server has sent by then,
+// sends what was published meanwhile, by callbacks too, and closes. When it fails, the connection is closed at once. A callback must
+// not call it. Errors: ErrClosed, ErrDisconnected, that of ctx.
 func (c *Conn) Drain(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closing || c.draining {
@@ -113,8 +113,9 @@ func members(groups map[string]*group) []*Subscription {
 	return all
 }
 
-// Close ends the connection. What was published is sent, if the server takes it within two seconds; what waits in queues is thrown away, and no callback is
-// called after those that run, but Callbacks.Closed. An Inline callback must not call it. The error is always nil.
+// Close ends the connection. What was published is sent, if the server takes it within two seconds; what waits in queues is thrown
+// away, and no callback is called after those that run, but Callbacks.Closed. An Inline callback must not call it. The error is always
+// nil.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	first := !c.closing

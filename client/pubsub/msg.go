@@ -10,8 +10,8 @@ import (
 	"roundhouse/codec/message"
 )
 
-// Msg is a message, one to publish or one that came. What came may be kept, but its slices must not be changed: other subscriptions may have
-// the same. A small one shares a few KiB of memory with its neighbours; Clone gives one that does not.
+// Msg is a message, one to publish or one that came. What came may be kept, but its slices must not be changed: other subscriptions
+// may have the same. A small one shares a few KiB of memory with its neighbours; Clone gives one that does not.
 type Msg struct {
 	Subject  string           // destination
 	Reply    string           // subject for an answer; empty: none is wanted
@@ -21,18 +21,19 @@ type Msg struct {
 	Priority int16            // bigger is more important; for the receivers only
 	Seq      uint32           // of a guaranteed message that came
 
-	// Data is the payload. To publish, it makes one Binary field, unless Fields has some. Of what came, it is the contents of the one field, when it
-	// is a binary or a string, else all fields in their encoding.
+	// Data is the payload. To publish, it makes one Binary field, unless Fields has some. Of what came, it is the contents of the one
+	// field, when it is a binary or a string, else all fields in their encoding.
 	Data []byte
-	// Header is the header block of a message that comes from a NATS client, or goes to one: NATS/1.0 and lines with CRLF, the last one empty.
+	// Header is the header block of a message that comes from a NATS client, or goes to one: NATS/1.0 and lines with CRLF, the last
+	// one empty.
 	Header []byte
 	// Fields are typed fields: message.AppendInt4 and others make them, Field and Named, or message.NextField, read them.
 	Fields []byte
 	// Props are properties other than Reply, as message.AppendProperty makes them; SetProperty adds one.
 	Props []byte
 
-	// Compressed asks for Data or Fields to be packed on the way, if that makes them smaller. In what came, it means that they could not be
-	// unpacked, and are as they came: compression is undone before a message is handed over.
+	// Compressed asks for Data or Fields to be packed on the way, if that makes them smaller. In what came, it means that they could
+	// not be unpacked, and are as they came: compression is undone before a message is handed over.
 	Compressed bool
 
 	sub *Subscription
@@ -136,8 +137,8 @@ func (m *Msg) Respond(ctx context.Context, data []byte) error {
 	return m.RespondMsg(ctx, &Msg{Data: data})
 }
 
-// RespondMsg answers a message that came with another one, whose Subject is ignored. The answer gets the correlation id of the question, unless it
-// has one. answer is not changed. Errors: ErrNoReply, and those of PublishMsg.
+// RespondMsg answers a message that came with another one, whose Subject is ignored. The answer gets the correlation id of the
+// question, unless it has one. answer is not changed. Errors: ErrNoReply, and those of PublishMsg.
 func (m *Msg) RespondMsg(ctx context.Context, answer *Msg) error {
 	if m.Reply == "" || m.sub == nil {
 		return ErrNoReply

@@ -11,8 +11,8 @@ import (
 
 // output is what waits to be written. It is guarded by Conn.mu; only the link's writer takes from it.
 //
-// It is written as soon as the network takes it. What is published while a write is under way gathers and goes with the next one: the busier
-// the connection, the larger the pieces.
+// It is written as soon as the network takes it. What is published while a write is under way gathers and goes with the next one: the
+// busier the connection, the larger the pieces.
 type output struct {
 	// Fixed at Connect.
 	prefix string // default subject prefix
@@ -39,8 +39,8 @@ type output struct {
 	lastName []byte
 }
 
-// lockFor locks mu when size more bytes of output may wait; it waits for room as long as there is a connection. Nothing is locked after an error:
-// ErrClosed, ErrBufferFull, that of ctx. A size of 0 needs room only where others wait for it.
+// lockFor locks mu when size more bytes of output may wait; it waits for room as long as there is a connection. Nothing is locked
+// after an error: ErrClosed, ErrBufferFull, that of ctx. A size of 0 needs room only where others wait for it.
 func (c *Conn) lockFor(ctx context.Context, size int) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

@@ -13,9 +13,9 @@ import (
 // overhead is the most that a message has besides its subject, properties and fields, in bytes.
 const overhead = frame.HeaderLen + message.HeaderLen
 
-// Publish sends data to the subscribers of a subject, which may have wildcards. It returns when the message is in the output, before the server has it: see
-// Flush. It waits for room there; without a connection it keeps the message for the next one. data is not kept. Nothing is allocated
-// on the way to a subject that was published to last.
+// Publish sends data to the subscribers of a subject, which may have wildcards. It returns when the message is in the output, before
+// the server has it: see Flush. It waits for room there; without a connection it keeps the message for the next one. data is not kept.
+// Nothing is allocated on the way to a subject that was published to last.
 //
 // Errors: ErrClosed, ErrBufferFull, ErrTooLarge, subject.ErrName, that of ctx.
 func (c *Conn) Publish(ctx context.Context, name string, data []byte) error {
@@ -23,8 +23,8 @@ func (c *Conn) Publish(ctx context.Context, name string, data []byte) error {
 	return c.PublishMsg(ctx, &m)
 }
 
-// PublishMsg is Publish for a message with more to it; m is neither changed nor kept. Errors: those of Publish, and ErrMessage for a type, a mode or properties that cannot be
-// published.
+// PublishMsg is Publish for a message with more to it; m is neither changed nor kept. Errors: those of Publish, and ErrMessage for a
+// type, a mode or properties that cannot be published.
 func (c *Conn) PublishMsg(ctx context.Context, m *Msg) error {
 	size := overhead + len(m.Subject) + len(c.out.prefix) + len(m.Reply) + len(m.Props)
 	if m.Fields == nil {
@@ -60,10 +60,15 @@ func checkMsg(m *Msg) error {
 		return fmt.Errorf("%w: guaranteed delivery, and load balancing by it, are not there yet", ErrMessage)
 	case len(m.Props)+message.PropertySize(len(m.Reply)) > message.MaxProps:
 		return fmt.Errorf("%w: properties of %d bytes, at most %d may be", ErrMessage, len(m.Props)+len(m.Reply), message.MaxProps)
-	case len(m.Header) > 0 && !(bytes.HasPrefix(m.Header, []byte("NATS/1.0")) && bytes.HasSuffix(m.Header, []byte("\r\n\r\n"))):
+	case len(m.Header) > 0 && !isHeader(m.Header):
 		return fmt.Errorf("%w: the header block begins with NATS/1.0 and ends with an empty line", ErrMessage)
 	}
 	return nil
+}
+
+// isHeader tells whether b begins and ends as a header block of NATS does.
+func isHeader(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("NATS/1.0")) && bytes.HasSuffix(b, []byte("\r\n\r\n"))
 }
 
 // isInternal tells the types that a client and a server use between them.

@@ -9,15 +9,15 @@
 // the messages, one by one and in order. The queue has a bound: beyond it messages are dropped, counted, and Callbacks.Error is told.
 // Several subscriptions may match one message: each gets it, although it came once.
 //
-// A name of a subject has components, as /orders/eu/42. In subscriptions and destinations * stands for any bytes within a component and
-// ... for any number of components. A name without a slash in front gets the default prefix, that of the server unless Options say it.
-// NATS clients of the server have the same subjects: orders.eu.42.
+// A name of a subject has components, as /orders/eu/42. In subscriptions and destinations * stands for any bytes within a component
+// and ... for any number of components. A name without a slash in front gets the default prefix, that of the server unless Options say
+// it. NATS clients of the server have the same subjects: orders.eu.42.
 //
-// What is delivered at most once: a message that was handed to the system when a connection breaks may be lost. Request and Flush are
-// the means to know.
+// Delivery is at most once: a message that was handed to the network when the connection breaks may be lost. Request and Flush are the
+// means to know.
 //
-// Files: conn.go has the connection, link.go what goes over the network, reconnect.go its life, output.go what waits to be
-// sent, publish.go and msg.go messages, subscription.go and queue.go who gets them, dispatch.go how they find them, request.go questions and
+// Files: conn.go has the connection, link.go what goes over the network, reconnect.go its life, output.go what waits to be sent,
+// publish.go and msg.go messages, subscription.go and queue.go who gets them, dispatch.go how they find them, request.go questions and
 // answers, control.go commands, flush.go the ways to wait and to end.
 package pubsub
 
@@ -76,8 +76,8 @@ type Callbacks struct {
 
 // Options are the settings of a connection. The zero value connects to a server on this machine.
 type Options struct {
-	// Servers to try, in random order unless InOrder: tcp:host:port, tls:host:port, local:host:/path/of/socket, or host:port. Without a port 5101 is
-	// meant; _node is this host. Empty: tcp:_node:5101.
+	// Servers to try, in random order unless InOrder: tcp:host:port, tls:host:port, local:host:/path/of/socket, or host:port. Without
+	// a port 5101 is meant; _node is this host. Empty: tcp:_node:5101.
 	Servers []string
 	InOrder bool // try Servers as they stand
 
@@ -96,7 +96,7 @@ type Options struct {
 	ReadTimeout       time.Duration // the server is asked for a sign of life after so long a silence; default 30 s
 	KeepAliveTimeout  time.Duration // and given up so long after; default 15 s
 	WriteTimeout      time.Duration // the server is given up when it takes nothing for so long; default 30 s
-	MaxReconnectDelay time.Duration // between two rounds over Servers: a random time that grows up to this; default 30 s
+	MaxReconnectDelay time.Duration // between two rounds over Servers: a random time that grows up to this; default 30 s; negative: none
 	NoReconnect       bool          // the loss of the connection ends the Conn
 
 	// Sizes in bytes. 0: the default.
@@ -106,7 +106,8 @@ type Options struct {
 
 	// NoStandardSubjects leaves _all and _host unsubscribed.
 	NoStandardSubjects bool
-	// Direct gets what comes to the client itself: its unique subject, _all and _host. It is called as that of a subscription. nil: it is dropped.
+	// Direct gets what comes to the client itself: its unique subject, _all and _host. It is called as that of a subscription. nil: it
+	// is dropped.
 	Direct func(*Msg)
 
 	Callbacks Callbacks

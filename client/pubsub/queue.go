@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// queue runs a function for each item, in order, on a goroutine that lives only while there are items: a subscription that gets nothing costs
-// none. It has no bound of its own: whoever pushes sees to that.
+// queue runs a function for each item, in order, on a goroutine that lives only while there are items: a subscription that gets
+// nothing costs none. It has no bound of its own: whoever pushes sees to that.
 type queue[T any] struct {
 	// Fixed before the first push.
 	handle func(T)

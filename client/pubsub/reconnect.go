@@ -204,8 +204,8 @@ func (c *Conn) detach(l *link, err error) {
 // firstDelay is the longest wait before the second round; it doubles with each, up to Options.MaxReconnectDelay.
 const firstDelay = 500 * time.Millisecond
 
-// reconnect looks for a server until there is one or the Conn ends. The first round is made at once; the waits before the others are random, so
-// that not all clients of a server that comes back arrive together.
+// reconnect looks for a server until there is one or the Conn ends. The first round is made at once; the waits before the others are
+// random, so that not all clients of a server that comes back arrive together.
 func (c *Conn) reconnect() (*link, error) {
 	for longest := firstDelay; ; longest *= 2 {
 		l, err := c.dialer.round(c.life)

@@ -31,8 +31,8 @@ func newInbox(c *Conn) inbox {
 	return inbox{conn: c, prefix: []byte("/_INBOX/" + strings.ToLower(rand.Text()[:22]) + "/")}
 }
 
-// Request publishes data with a subject for the answer and returns the first one. It ends with ctx at the latest: the context should have a
-// deadline. When the connection is lost meanwhile, it waits on: the answer may come over the next one, and may never come.
+// Request publishes data with a subject for the answer and returns the first one. It ends with ctx at the latest: the context should
+// have a deadline. When the connection is lost meanwhile, it waits on: the answer may come over the next one, and may never come.
 //
 // Errors: those of Publish, ErrNoResponders, ErrClosed, that of ctx.
 func (c *Conn) Request(ctx context.Context, name string, data []byte) (*Msg, error) {

@@ -47,13 +47,14 @@ type Subscription struct {
 // SubscribeOption is a setting of one subscription.
 type SubscribeOption func(*Subscription)
 
-// NoBalancing makes the subscription get every message, also those that are for one of the subscribers only. For loggers and monitors. The server counts a
-// client once: with several subscriptions to a subject, one of which has this option, all of them get every message.
+// NoBalancing makes the subscription get every message, also those that are for one of the subscribers only. For loggers and monitors.
+// The server counts a client once: with several subscriptions to a subject, one of which has this option, all of them get every
+// message.
 func NoBalancing() SubscribeOption { return func(s *Subscription) { s.always = true } }
 
 // Queue sets the bounds of what may wait for the callback or the channel: messages, default 65,536, and bytes, default 64 MiB; 0: the
-// default. What comes when either is reached is dropped, counted by Dropped, and Callbacks.Error gets ErrSlow. A message too large for an empty queue is let
-// in.
+// default. What comes when either is reached is dropped, counted by Dropped, and Callbacks.Error gets ErrSlow. A message too large for
+// an empty queue is let in.
 func Queue(msgs, bytes int) SubscribeOption {
 	return func(s *Subscription) {
 		if msgs > 0 {
@@ -65,8 +66,8 @@ func Queue(msgs, bytes int) SubscribeOption {
 	}
 }
 
-// Inline makes the callback run on the goroutine that reads the connection, without a queue: the quickest way. While it runs nothing else is
-// read, so it must not block, and Flush, Request, Drain and Close must not be called in it. Channels have no such option.
+// Inline makes the callback run on the goroutine that reads the connection, without a queue: the quickest way. While it runs nothing
+// else is read, so it must not block, and Flush, Request, Drain and Close must not be called in it. Channels have no such option.
 func Inline() SubscribeOption {
 	return func(s *Subscription) {
 		if s.messages == nil {
@@ -111,10 +112,12 @@ func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
 // Delivered returns how many messages were handed to the callback, or to the channel.
 func (s *Subscription) Delivered() uint64 { return s.delivered.Load() }
 
-// Subscribe calls f for each message that is published to a subject, one after another. name may have wildcards. f may block: messages wait meanwhile.
+// Subscribe calls f for each message that is published to a subject, one after another. name may have wildcards. f may block: messages
+// wait meanwhile.
 //
-// That the server has the subscription can be known by Flush. Without a connection, it is made with the next one. A server that refuses it
-// tells Callbacks.Error. ctx bounds the time that it may wait for room in the output. Errors: ErrClosed, that of ctx, subject.ErrName.
+// That the server has the subscription can be known by Flush. Without a connection, it is made with the next one. A server that
+// refuses it tells Callbacks.Error. ctx bounds the time that it may wait for room in the output. Errors: ErrClosed, that of ctx,
+// subject.ErrName.
 func (c *Conn) Subscribe(ctx context.Context, name string, f func(*Msg), options ...SubscribeOption) (*Subscription, error) {
 	s := newSubscription(c, options, func(s *Subscription) { s.queue.handle = f })
 	return s, c.start(ctx, name, s)
@@ -164,7 +167,8 @@ func newSubscription(c *Conn, options []SubscribeOption, give func(*Subscription
 // size is what a message counts in a queue, in bytes.
 func (m *Msg) size() int64 { return int64(len(m.Fields) + len(m.Props) + len(m.Subject)) }
 
-// offer takes a message that came. It runs on the goroutine that reads. first tells that the message is the first of a batch, so that flush has to be called.
+// offer takes a message that came. It runs on the goroutine that reads. first tells that the message is the first of a batch, so that
+// flush has to be called.
 func (s *Subscription) offer(m *Msg) (first bool) {
 	if s.inline != nil {
 		if s.queue.dropped.Load() {
@@ -258,7 +262,8 @@ func (c *Conn) start(ctx context.Context, name string, s *Subscription) error {
 	return nil
 }
 
-// Unsubscribe ends the subscription. Messages that wait are thrown away; a callback that runs goes on to its end. Errors: ErrClosed when it has ended before.
+// Unsubscribe ends the subscription. Messages that wait are thrown away; a callback that runs goes on to its end. Errors: ErrClosed
+// when it has ended before.
 func (s *Subscription) Unsubscribe() error {
 	err := s.leave()
 	s.unlist()
@@ -266,8 +271,8 @@ func (s *Subscription) Unsubscribe() error {
 	return err
 }
 
-// Drain ends the subscription, lets everything be handled that the server has sent by then, and returns when that is done. Errors: ErrClosed, that of ctx,
-// ErrDisconnected; then what waits is thrown away. A callback must not call it for its own subscription.
+// Drain ends the subscription, lets everything be handled that the server has sent by then, and returns when that is done. Errors:
+// ErrClosed, that of ctx, ErrDisconnected; then what waits is thrown away. A callback must not call it for its own subscription.
 func (s *Subscription) Drain(ctx context.Context) error {
 	err := s.leave()
 	if err == nil {

@@ -32,11 +32,12 @@ type routerFlags struct {
 
 func (f *routerFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.servers, "server", []string{"tcp:127.0.0.1:5101"}, "`server` to connect to, as tcp:host:port, tls:host:port or host:port; several are tried in random order")
+	flags.StringSliceVar(&f.servers, "server", []string{"tcp:127.0.0.1:5101"},
+		"`server` to connect to, as tcp:host:port, tls:host:port or host:port; several are tried in random order")
 	flags.StringVar(&f.project, "project", "rtworks", "`name` of the project")
 	flags.StringVar(&f.user, "user", "", "`name` of a user; the password is "+passwordVariable+" of the environment")
 	flags.BoolVar(&f.tls, "tls", false, "speak TLS")
-	flags.StringVar(&f.ca, "ca", "", "`file` of the authorities that sign the certificates of servers, in PEM; with --tls or tls: servers. Without it those of the system")
+	flags.StringVar(&f.ca, "ca", "", "speak TLS, with the `file` of the authorities that sign certificates of servers, in PEM, in place of the system's")
 }
 
 // run connects, calls f and disconnects. ctx ends with a signal; f then returns nil when that is a right end for it.
@@ -91,7 +92,8 @@ type msgFlags struct {
 
 func (f *msgFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.typeName, "type", "jms_bytes", "`name` or number of the message type. Of jms_bytes the data are bytes, of any other its fields as in a text message file: \"ready\" of info, { temp 88.5 } of numeric_data")
+	flags.StringVar(&f.typeName, "type", "jms_bytes", "`name` or number of the message type. Of jms_bytes the data are bytes, of any other its fields\n"+
+		"as in a text message file: \"ready\" of info, { temp 88.5 } of numeric_data")
 	flags.StringVar(&f.balance, "balance", "none", "which subscribers get it: `none` (all), round_robin or sorted (one)")
 }
 

@@ -25,9 +25,10 @@ func newSub(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sub [flags] SUBJECT...",
 		Short: "Print the messages of subjects",
-		Long: "Prints a line for each message that is published to the subjects: its subject, a tab, and what it holds. Data that are no text are\n" +
-			"escaped as \\xHH, a message with typed fields is a line of a text message file. In a subject * stands for any bytes of a component, ... for any\n" +
-			"number of components: quote them for the shell. A message that several of the subjects match is printed once.\n\n" +
+		Long: "Prints a line for each message that is published to the subjects: its subject, a tab, and what it holds. Data that are no\n" +
+			"text are escaped as \\xHH, a message with typed fields is a line of a text message file. In a subject * stands for any bytes\n" +
+			"of a component, ... for any number of components: quote them for the shell. A message that several of the subjects match is\n" +
+			"printed once.\n\n" +
 			"It ends with Ctrl-C or SIGTERM, or after --count messages.\n\n" +
 			"Exit codes: 0, 1 when there is no connection or it cannot print, 2 usage.",
 		Args: cobra.MinimumNArgs(1),
