@@ -14,6 +14,13 @@ const (
 	PolicyPassword = 1 // Username and Password
 )
 
+// Bits of Hello.Features.
+const (
+	// FeatureNoResponders: the client wants to be told at its reply subject when nobody gets a message that has one. What it gets is a
+	// TypeJMSBytes with an empty payload and the header block "NATS/1.0 503\r\n\r\n", as NATS clients do.
+	FeatureNoResponders = 1 << iota
+)
+
 // Hello is CONNECT_CALL, the first message of a client. It has no destination.
 //
 //	int4 version  str project  str unique  str ident  str user  str node  int4 pid  str arch  str disconnect_mode  str prefix

@@ -115,7 +115,7 @@ type RouterNATS struct {
 	MaxPending int64 `toml:"max_pending" unit:"bytes"`
 	// Most client connections at a time; one more is told so and closed. 0: no limit but limits.max_connections.
 	MaxConnections int `toml:"max_connections"`
-	// Most subscriptions of one client; one more ends its connection. 0: no limit.
+	// Most subscriptions of one client; one more is refused. 0: no limit.
 	MaxSubscriptions int `toml:"max_subscriptions"`
 	// Interval of pings to a client that is silent. More than 0.
 	PingInterval time.Duration `toml:"ping_interval"`

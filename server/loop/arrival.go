@@ -76,7 +76,7 @@ func (a *arrival) tryEnrol(nc net.Conn) error {
 func (a *arrival) lost(err error) {
 	c := a.c
 	if !c.loop.Post(func() { c.fail(err) }) {
-		c.loop.group.afterLoops(func() { c.farewell(err) })
+		c.loop.group.afterLoops(func() { farewell(c, err) })
 	}
 }
 

@@ -141,11 +141,11 @@ func (c *Conn) finish(err error) {
 		c.ending.timer.Stop()
 	}
 	delete(c.loop.conns, c.id)
-	c.farewell(err)
+	farewell(c, err)
 }
 
-// farewell is the part of finish that touches nothing of the loop's.
-func (c *Conn) farewell(err error) {
+// farewell is the part of finish that touches nothing of the loop's: it is all there is to do for a connection that never came to one.
+func farewell(c *Conn, err error) {
 	c.state = connClosed
 	if c.sock.gc == nil && c.sock.fd >= 0 {
 		if c.Pending() > 0 {

@@ -19,9 +19,10 @@ type client struct {
 	peer
 
 	// Fixed once it has connected.
-	unique   string // its unique subject, in canonical form
-	instance [16]byte
-	about    about
+	unique       string // its unique subject, in canonical form
+	instance     [16]byte
+	noResponders bool // it wants to know when nobody gets a request of its own
+	about        about
 
 	state clientState
 	mode  string // Server_Disconnect_Mode

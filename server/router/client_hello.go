@@ -83,6 +83,7 @@ func (c *client) welcome(h *message.Hello, id *access.Identity) {
 		return
 	}
 	c.instance, c.mode, c.identity = h.Instance, h.DisconnectMode, id
+	c.noResponders = h.Features&message.FeatureNoResponders != 0
 	c.about = about{clip(h.Ident), clip(h.User), clip(h.Node), clip(h.Arch), h.PID}
 	if holder := p.claim(c, set.cfg.Client.Takeover); holder != nil {
 		c.refuseAndCut(cutDenied, message.CodeAlreadyExists, fmt.Sprintf("the unique subject %s is in use in project %s", c.unique, p.name))

@@ -30,13 +30,37 @@ func (c *client) publish(m *message.Message, whole []byte) {
 		p.frame = c.renamed(m, pl)
 	}
 	// Guaranteed messages are entered in the ledger here, and the publisher of those that cannot be kept is paused.
+	reached := 0
 	switch {
 	case pl.empty():
 	case m.Balance == message.BalanceNone:
-		s.publish()
+		reached = s.publish()
 	default:
-		s.publishBalanced(m.Balance)
+		reached = s.publishBalanced(m.Balance)
 	}
+	if reached == 0 && c.noResponders {
+		c.answerForNobody(m)
+	}
+}
+
+// noResponders is the header block that says that nobody has subscribed to the subject of a request.
+var noResponders = []byte("NATS/1.0 503\r\n\r\n")
+
+// answerForNobody tells a requester that nobody has subscribed to what it asked for, if it listens at its reply subject.
+func (c *client) answerForNobody(m *message.Message) {
+	reply, ok := m.Property(message.TagReplyTo)
+	if !ok {
+		return
+	}
+	pl, err := c.view.clientPlan(new(recent), reply)
+	if err != nil || !pl.has(&c.peer) {
+		return
+	}
+	c.send(func(dst []byte) []byte {
+		return message.Append(dst, &message.Message{
+			Type: message.TypeJMSBytes, Dest: []byte(pl.name), Fields: message.AppendFromNATS(nil, noResponders, nil),
+		})
+	})
 }
 
 // renamed is the message with its destination in canonical form. It is valid until the shard's scratch is used again.

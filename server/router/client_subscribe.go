@@ -61,7 +61,7 @@ func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
 	case old != nil && old.always == !set.Balance:
 		return message.CodeOK, nil
 	}
-	if most := c.shard.door.settings.Load().cfg.Client.MaxSubscriptions; most > 0 && c.subs.len() >= most {
+	if most := c.shard.door.settings.Load().cfg.Client.MaxSubscriptions; most > 0 && c.subs.len() >= most && old == nil {
 		c.cut(cutLimit, fmt.Sprintf("it has %d subscriptions, the most that it may have", most))
 		return message.CodeTooLarge, nil
 	}

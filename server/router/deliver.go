@@ -1,6 +1,10 @@
 package router
 
-import "math"
+import (
+	"math"
+
+	"roundhouse/codec/message"
+)
 
 // deliver appends the parcel to the output of subscribers on this loop. It returns how many got it.
 func (s *shard) deliver(p *parcel, subs []*subscription) (n int) {
@@ -18,6 +22,10 @@ func (s *shard) deliverOne(p *parcel, sub *subscription) bool {
 	if to.gone || to == p.from && to.noEcho || sub.max > 0 && sub.delivered >= sub.max {
 		return false
 	}
+	if to.rt != nil && len(p.plan.name) > message.MaxDest { // of a NATS client whose lines may be that long
+		s.tally.lost(lostName, 1)
+		return false
+	}
 	s.deliverTo(p, sub)
 	return true
 }
@@ -33,9 +41,9 @@ func (s *shard) deliverTo(p *parcel, sub *subscription) {
 	}
 	var size int
 	if to.nats != nil {
-		size = s.toNATS(p, sub)
+		size = p.toNATS(sub)
 	} else {
-		size = s.toClient(p, to)
+		size = p.toClient(to)
 	}
 	s.tally.out(size)
 	if sub.delivered == sub.max {
@@ -47,24 +55,24 @@ func (s *shard) deliverTo(p *parcel, sub *subscription) {
 }
 
 // toNATS appends the parcel to the output of a NATS client and returns the bytes of payload.
-func (s *shard) toNATS(p *parcel, sub *subscription) int {
+func (p *parcel) toNATS(sub *subscription) int {
 	p.needNATS()
 	to := sub.peer
 	if to.gate != nil {
 		to.gate.add(p.appendNATS(to.gate.buffer(), sub.sid(), to.nats.headers))
-		return p.natsSize()
+	} else {
+		to.conn.SetBuffer(p.appendNATS(to.conn.Buffer(), sub.sid(), to.nats.headers))
 	}
-	to.conn.SetBuffer(p.appendNATS(to.conn.Buffer(), sub.sid(), to.nats.headers))
 	return p.natsSize()
 }
 
 // toClient appends the parcel to the output of a client and returns its bytes.
-func (s *shard) toClient(p *parcel, to *peer) int {
+func (p *parcel) toClient(to *peer) int {
 	p.needFrame()
 	if to.gate != nil {
 		to.gate.add(append(to.gate.buffer(), p.frame...))
-		return len(p.frame)
+	} else {
+		to.conn.Write(p.frame)
 	}
-	to.conn.Write(p.frame)
 	return len(p.frame)
 }

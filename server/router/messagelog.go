@@ -74,6 +74,10 @@ func openLog(path string, log *slog.Logger, dropped *atomic.Int64) (*messageLog,
 
 // add notes a published message as clients get it.
 func (l *messageLog) add(p *parcel, at *peer) {
+	if len(p.plan.name) > message.MaxDest {
+		l.dropped.Add(1) // no file of messages can hold it
+		return
+	}
 	p.needFrame()
 	l.note(p.frame[frameHeader:], at)
 }

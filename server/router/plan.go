@@ -145,6 +145,21 @@ func grouped(queued []*subscription) []group {
 	return groups
 }
 
+// has tells whether a peer gets every message.
+func (p *plan) has(who *peer) bool {
+	for i := range p.parts {
+		if p.parts[i].shard != who.shard {
+			continue
+		}
+		for _, sub := range p.parts[i].subs {
+			if sub.peer == who {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // groupOf finds a queue group by its name.
 func (p *plan) groupOf(name string) *group {
 	for i := range p.groups {

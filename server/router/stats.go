@@ -11,10 +11,11 @@ const (
 	lostStopping                   // the server is stopping
 	lostDenied                     // its publisher may not publish to the subject
 	lostExpired                    // its time had passed
+	lostName                       // its subject is too long for our own protocol
 	lossReasons
 )
 
-var lossNames = [lossReasons]string{"left", "slow", "stopping", "denied", "expired"}
+var lossNames = [lossReasons]string{"left", "slow", "stopping", "denied", "expired", "name"}
 
 // cutReason says why the door ended a connection.
 type cutReason uint8
