@@ -46,7 +46,7 @@ func (c *client) handle(m *message.Message, whole []byte) {
 	case message.TypeGMDAck, message.TypeGMDDelete, message.TypeGMDInitCall, message.TypeGMDStatusCall:
 		// Guaranteed delivery is still to come: its messages are for the server and go nowhere else.
 	default:
-		if c.isMonitoring(m.Type) {
+		if isMonitoring(m.Type) {
 			return // Watches and polls are still to come.
 		}
 		c.publish(m, whole)
@@ -54,7 +54,7 @@ func (c *client) handle(m *message.Message, whole []byte) {
 }
 
 // isMonitoring tells a request for a watch or a poll from other types. Source: spec of RTserver, "Monitoring".
-func (c *client) isMonitoring(t message.Type) bool {
+func isMonitoring(t message.Type) bool {
 	return t <= -400 && t >= -499 || t <= -1500 && t >= -1505
 }
 
