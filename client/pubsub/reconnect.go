@@ -249,9 +249,14 @@ func (l *link) refused(m *message.Message) error {
 		return err
 	}
 	for _, r := range results {
-		if r.Code != message.CodeOK {
+		if r.Code != message.CodeOK && !l.conn.isStandard(string(r.Subject)) {
 			l.conn.events.report(fmt.Errorf("pubsub: no subscription to %s: %w", r.Subject, &ServerError{Code: r.Code}))
 		}
 	}
 	return nil
+}
+
+// isStandard tells the names to which nobody has subscribed but the package itself: who may not have them does without.
+func (c *Conn) isStandard(name string) bool {
+	return name == "/_all" || name == "/_"+c.dialer.hello.Node
 }

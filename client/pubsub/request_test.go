@@ -188,11 +188,7 @@ func TestFields(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	ctx := testContext(t)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(t, err)
+	der, key := newCertificate(t)
 	cert, err := x509.ParseCertificate(der)
 	must(t, err)
 	roots := x509.NewCertPool()
@@ -211,4 +207,15 @@ func TestTLS(t *testing.T) {
 		t.Error(m, err)
 	}
 	must(t, c.Drain(ctx))
+}
+
+// newCertificate makes a certificate of localhost that signs itself.
+func newCertificate(t *testing.T) ([]byte, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return der, key
 }
