@@ -127,7 +127,11 @@ func TestServeRTServer(t *testing.T) {
 		}
 	}
 	values("1003000", "1002", "1001", "5000000", "200")
-	show("setopt client_drain_subjects 7")
+	show("setopt client_drain_subjects 7; setopt trace_level DEBUG")
+	show("echo seen in detail")
+	log.wait(t, "DEBUG.*seen in detail")
+	show("unsetopt trace_level; setopt trace_level warning")
+	show("echo not logged")
 
 	messages := filepath.Join(filepath.Dir(local), "in.msg")
 	put := func(text string) {
@@ -147,7 +151,7 @@ func TestServeRTServer(t *testing.T) {
 	put("setopt enable_control_msgs \"\n") // spelt wrong: nothing changes
 	log.wait(t, "was not read again")
 	show("setopt client_max_buffer")
-	if code := end(); code != 0 {
+	if code := end(); code != 0 || strings.Contains(log.text(), "not logged") {
 		t.Errorf("exit code %d\n%s", code, log.text())
 	}
 	text, err := os.ReadFile(messages)

@@ -33,12 +33,34 @@ func (l Log) MinLevel() slog.Level {
 // NewLogger returns a logger that writes records of level and above to w. format is auto, text or json; auto is text if w
 // is a terminal.
 func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	least := new(slog.LevelVar)
+	least.Set(level)
+	options := &slog.HandlerOptions{Level: least}
 	if format == "json" || format == "auto" && !isTerminal(w) {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(leveled{slog.NewJSONHandler(w, options), least})
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(leveled{slog.NewTextHandler(w, options), least})
 }
+
+// SetLevel changes the level of a logger that NewLogger has made, and of all that were derived from the same one. Another
+// logger stays as it is. Any goroutine may call it.
+func SetLevel(log *slog.Logger, level slog.Level) {
+	if h, ok := log.Handler().(leveled); ok {
+		h.least.Set(level)
+	}
+}
+
+// leveled is a handler whose level can be changed.
+type leveled struct {
+	slog.Handler
+	least *slog.LevelVar // of the handler
+}
+
+func (l leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return leveled{l.Handler.WithAttrs(attrs), l.least}
+}
+
+func (l leveled) WithGroup(name string) slog.Handler { return leveled{l.Handler.WithGroup(name), l.least} }
 
 func isTerminal(w io.Writer) bool {
 	if l, ok := w.(*LineWriter); ok {

@@ -188,6 +188,9 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 		return nil, err
 	}
 	d.settings.Store(set)
+	if level := next.Log.MinLevel(); level != old.whole.Log.MinLevel() {
+		config.SetLevel(d.log, level)
+	}
 	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].adjust(set) })
 	return kept, nil
 }
