@@ -104,7 +104,7 @@ func (d *dialer) introduce() {
 	d.hello = message.Hello{
 		Version: message.ProtocolVersion, Project: o.Project, Unique: name, Ident: o.Ident, User: osUser(), Node: node,
 		PID: int32(os.Getpid()), Arch: runtime.GOOS + "/" + runtime.GOARCH, DisconnectMode: disconnectMode,
-		Prefix: o.Prefix, HasPrefix: o.Prefix != "",
+		Prefix: o.Prefix, HasPrefix: o.Prefix != "", Features: message.FeatureNoResponders,
 	}
 	_, _ = rand.Read(d.hello.Instance[:]) // never fails
 	if o.User != "" || o.Password != "" {

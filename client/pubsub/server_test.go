@@ -264,6 +264,22 @@ func TestServerRefuses(t *testing.T) {
 }
 
 // TestServerNATS has requests between clients of both protocols.
+// TestServerNoResponders asks a subject that nobody has subscribed to: the server says so at once, and not when somebody has.
+func TestServerNoResponders(t *testing.T) {
+	ctx := testContext(t)
+	s := startServer(t, nil)
+	c := s.connect(Options{})
+	if _, err := c.Request(ctx, "/nobody/here", []byte("?")); !errors.Is(err, ErrNoResponders) {
+		t.Fatalf("asked nobody: %v, want ErrNoResponders", err)
+	}
+	_, err := c.Subscribe(ctx, "/nobody/here", func(m *Msg) { must(t, m.Respond(ctx, []byte("!"))) })
+	must(t, err)
+	must(t, c.Flush(ctx))
+	if m, err := c.Request(ctx, "/nobody/here", []byte("?")); err != nil || string(m.Data) != "!" {
+		t.Fatalf("asked somebody: %v, %v", m, err)
+	}
+}
+
 func TestServerNATS(t *testing.T) {
 	ctx := testContext(t)
 	s := startServer(t, nil)
