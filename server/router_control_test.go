@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"roundhouse/codec/message"
 	"roundhouse/server/config"
@@ -360,6 +361,35 @@ func TestRouterStop(t *testing.T) {
 			}
 			s.done <- nil
 		})
+	}
+}
+
+// TestRouterStopStuck: a client that takes nothing does not hold up the end for long, and gets what it was owed when it does.
+func TestRouterStopStuck(t *testing.T) {
+	s := startRouter(t, nil)
+	p, stuck, slow := s.joinRT(""), s.joinRT(""), s.joinRT("")
+	stuck.subscribe("/a")
+	slow.subscribe("/a")
+	big := strings.Repeat("x", 1<<20)
+	for range 8 {
+		p.publish("/a", big)
+	}
+	p.sync()
+	p.wantStop(message.StopNormal, message.CodeOK, "stops")
+	p.conn.Close()
+	began := time.Now()
+	idleFor(500 * time.Millisecond)
+	for range 8 {
+		slow.want("/a", big)
+	}
+	slow.ends(message.CodeFailure, "stopping")
+	slow.conn.Close()
+	if err := <-s.done; err != nil {
+		t.Error(err)
+	}
+	s.done <- nil
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -60,7 +60,9 @@ func (l leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return leveled{l.Handler.WithAttrs(attrs), l.least}
 }
 
-func (l leveled) WithGroup(name string) slog.Handler { return leveled{l.Handler.WithGroup(name), l.least} }
+func (l leveled) WithGroup(name string) slog.Handler {
+	return leveled{l.Handler.WithGroup(name), l.least}
+}
 
 func isTerminal(w io.Writer) bool {
 	if l, ok := w.(*LineWriter); ok {

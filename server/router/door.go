@@ -153,7 +153,7 @@ func (s *shard) dismiss() {
 		}
 		s.stats.cuts[cutStopping].Add(1)
 		p.leave()
-		p.conn.Close()
+		p.closeSoon()
 	}
 }
 

@@ -42,6 +42,23 @@ func (p *peer) cut(why cutReason, reason string) {
 
 var errCut = fmt.Errorf("router: it did not take its last messages within %v", lastWords)
 
+// closeSoon ends a connection after what the peer is owed. One that takes nothing of it for a while is reset.
+func (p *peer) closeSoon() {
+	p.conn.Close()
+	sent := p.conn.Sent()
+	p.bury = p.shard.loop.NewTimer(func() {
+		switch now := p.conn.Sent(); {
+		case p.conn.Pending() == 0:
+		case now == sent:
+			p.conn.Abort(errCut)
+		default:
+			sent = now
+			p.bury.Arm(lastWords)
+		}
+	})
+	p.bury.Arm(lastWords)
+}
+
 // leave takes a peer out of everything that could give it messages.
 func (p *peer) leave() {
 	if p.gone {
