@@ -297,6 +297,17 @@ func TestRouterSetOption(t *testing.T) {
 	c.wantControl("echo a", "echo: not enabled (enable_control_msgs)")
 }
 
+// TestRouterSetTimeouts: those that are connected are looked at by the new times.
+func TestRouterSetTimeouts(t *testing.T) {
+	s := startRouter(t, withCommands("setopt"))
+	quiet, c := s.joinRT(""), s.joinRT("")
+	c.wantControl("setopt client_keep_alive_timeout 0.2; setopt client_read_timeout 0.2", "")
+	if m := quiet.read(); m.Type != message.TypeKeepAliveCall {
+		t.Errorf("%v", m.Type)
+	}
+	quiet.ends(message.CodeTimeout, "no answer to a keep-alive in 200ms")
+}
+
 // TestRouterQuit: the server ends by a command, and who has asked gets the answer before.
 func TestRouterQuit(t *testing.T) {
 	for _, command := range []string{"quit", "echo a; QUIT force; echo b"} {

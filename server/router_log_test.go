@@ -297,7 +297,18 @@ func TestRouterLogSlow(t *testing.T) {
 		return strings.Contains(text, "\nrouter_log_dropped_total ") && !strings.Contains(text, "\nrouter_log_dropped_total 0\n")
 	})
 	began := time.Now()
-	c.wantControl("unsetopt log_in_client", "") // does not wait for ever for the pipe
+	c.order("_server", c.welcome.Unique, "unsetopt log_in_client") // does not wait for ever for the pipe
+	const behind, most = 1100, 1000
+	for range behind {
+		c.order("_server", c.welcome.Unique, "echo a")
+	}
+	outputs := map[string]int{}
+	for range 1 + behind {
+		outputs[c.output()]++
+	}
+	if refused := outputs[fmt.Sprintf("%d commands are waiting already", most)]; refused == 0 || refused > behind-most+1 || outputs["a"] != behind-refused || outputs[""] != 1 {
+		t.Errorf("of %d commands: %v", behind, outputs)
+	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
