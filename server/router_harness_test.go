@@ -182,14 +182,15 @@ func (c *natsClient) expectRaw(want string) error {
 	got := make([]byte, 0, len(want))
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience)) // fails as the read would
 	for len(got) < len(want) {
-		b, err := c.in.ReadByte()
-		if err != nil {
+		if _, err := c.in.Peek(1); err != nil {
 			return fmt.Errorf("%.300q, then %w; want %.300q", got, err, want)
 		}
-		if got = append(got, b); b != want[len(got)-1] {
-			rest, _ := c.in.Peek(c.in.Buffered()) // for people
-			return fmt.Errorf("%.300q, then %.300q; want %.300q", got, rest, want)
+		b, _ := c.in.Peek(min(c.in.Buffered(), len(want)-len(got))) // it is there
+		if string(b) != want[len(got):len(got)+len(b)] {
+			return fmt.Errorf("%.300q, then %.300q; want %.300q", got, b, want)
 		}
+		got = append(got, b...)
+		_, _ = c.in.Discard(len(b)) // likewise
 	}
 	return nil
 }

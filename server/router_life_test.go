@@ -205,6 +205,7 @@ func TestRouterDrainOwed(t *testing.T) {
 		}
 	}
 	n.conn.Close()
+	p.conn.Close()
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,7 +84,7 @@ func TestRouterLoadQueueGroups(t *testing.T) {
 					n, err := tryNATS(s.nats)
 					joins.Add(1)
 					if err == nil {
-						err = l.member(n, seen[g], who, fmt.Sprint("SUB q.* group", g, " 1|"), i > 0)
+						err = l.member(n, seen[g], who, fmt.Sprint("SUB q.* group", g, " 1|"), i)
 					}
 					if err != nil {
 						l.fail("%s: %v", who, err)
@@ -100,9 +101,13 @@ func TestRouterLoadQueueGroups(t *testing.T) {
 	s.wantMetrics(map[string]string{`router_lost_total{reason="left"}`: "0", `router_messages_total{dir="out"}`: metricValue(int64(groups * total))})
 }
 
-// member subscribes, and reads until everything has come; when it may leave, it does so in good order after some messages: what comes before
-// the PONG it takes, and nothing may come after it.
-func (l *messageLoad) member(n *natsClient, seen *shared, who, subscribe string, leaves bool) error {
+// member subscribes, and reads until everything has come; all but the first leave before, in good order: what comes before the PONG they take,
+// and nothing may come after it. Every other one has the server end its subscription after so many messages.
+func (l *messageLoad) member(n *natsClient, seen *shared, who, subscribe string, which int) error {
+	const most = 300
+	if which%2 == 1 {
+		subscribe += fmt.Sprint("UNSUB 1 ", most, "|")
+	}
 	defer n.conn.Close()
 	if err := n.write(natsLines.Replace(plainConnect + subscribe)); err != nil {
 		return err
@@ -116,14 +121,16 @@ func (l *messageLoad) member(n *natsClient, seen *shared, who, subscribe string,
 		case natswire.OpPong:
 			return errDone
 		case natswire.OpMsg:
-			got++
+			if got++; got > most && which%2 == 1 {
+				return fmt.Errorf("it was to be %d messages, and not more", most)
+			}
 			return seen.take(who, cmd.Payload)
 		}
 		return fmt.Errorf("op %v %q", cmd.Op, cmd.Arg)
 	}, func() {
 		l.arrived.Add(int64(got - counted))
 		counted = got
-		if leaves && got > 300 {
+		if which > 0 && got >= most {
 			leave()
 		}
 	})
@@ -281,6 +288,86 @@ func (n *natsClient) unsubscribes(round int) error {
 		}
 	}
 	return nil
+}
+
+// TestRouterUnsubscribeDuringPublish: the PONG after an UNSUB waits for a loop that is in the middle of publishing.
+func TestRouterUnsubscribeDuringPublish(t *testing.T) {
+	const copies, rounds = 20_000, 20 // copies on the publisher's loop, which come first
+	s := startRouter(t, nil)
+	many := s.joinNATS()
+	s.joinNATS()
+	late := s.joinNATS() // on a later loop than many
+	s.joinNATS()
+	p := s.joinNATS() // on the same as many
+	rows, _ := s.table("clients")
+	if rows[0]["loop"] != rows[4]["loop"] || rows[2]["loop"] == rows[4]["loop"] {
+		t.Fatalf("loops %v", rows)
+	}
+	var begin, all strings.Builder
+	for i := range copies {
+		fmt.Fprintf(&begin, "SUB m %d\r\n", i)
+		fmt.Fprintf(&all, "MSG m %d 1\r\nx\r\n", i)
+	}
+	if err := many.write(begin.String()); err != nil {
+		t.Fatal(err)
+	}
+	many.sync()
+	came := 0
+	for round := range rounds {
+		late.send(fmt.Sprint("SUB m ", round, "|"))
+		late.sync()
+		p.send("PUB m 1|x|")
+		if _, err := many.in.Peek(1); err != nil { // some are out: it is in the middle
+			t.Fatal(err)
+		}
+		late.send(fmt.Sprint("UNSUB ", round, "|PING|"))
+		if b, err := late.in.Peek(4); err != nil {
+			t.Fatal(err)
+		} else if string(b) == "MSG " {
+			came++
+			late.want(fmt.Sprint("MSG m ", round, " 1|x|"))
+		}
+		late.want("PONG|")
+		if err := many.expectRaw(all.String()); err != nil {
+			t.Fatal(err)
+		}
+		late.sync()
+	}
+	t.Logf("in %d of %d rounds the message came before the PONG", came, rounds)
+}
+
+// TestRouterHeldPublisher: who publishes faster than another loop delivers is held until that one has caught up; nothing is lost.
+func TestRouterHeldPublisher(t *testing.T) {
+	const size, messages, subscribers = 32 << 10, 1200, 12
+	s := startRouter(t, func(c *config.Config) { c.Router.NATS.MaxPending = 1 << 30 })
+	l := s.newLoad(messages, 0, 1)
+	p := s.joinNATS()
+	for i := range subscribers * 4 {
+		n := s.joinNATS()
+		if i%4 != 0 { // they are dealt out to the loops in turn: all subscribers are on the one behind the publisher's
+			continue
+		}
+		n.send("SUB held 1|")
+		n.sync()
+		take := orderOf(messages)
+		l.all.Go(func() {
+			if err := n.each(func(cmd *natswire.Command) error { return take(cmd.Payload) }, func() {}); err != nil {
+				l.fail("subscriber %d: %v", i, err)
+			}
+		})
+	}
+	for i := range messages {
+		if err := p.write(fmt.Sprintf("PUB held %d\r\n%s\r\n", size, bulk(i, size))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.sync()
+	l.all.Wait()
+	s.wantMetrics(map[string]string{`router_lost_total{reason="slow"}`: "0", `router_inflight_bytes`: "0", `router_cuts_total{reason="slow"}`: "0"})
+	_, text := s.adminGet("/metrics")
+	if strings.Contains(text, "\nrouter_publishers_held_total 0\n") {
+		t.Error("the publisher was never held")
+	}
 }
 
 // TestRouterSubscribeThenPublish: what is published after the answer to the subscriber comes, whatever loops the two are on.

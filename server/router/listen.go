@@ -114,12 +114,6 @@ func (d *Door) listenNATS(cfg *config.RouterNATS) error {
 		return fmt.Errorf("nats.tls_cert: %w", err)
 	}
 	o := loop.AcceptOptions{Open: d.openNATS, TLS: secured}
-	if !cfg.TLSFirst {
-		o.Preface = func(remote net.Addr, id uint64) []byte {
-			from, _ := netip.ParseAddrPort(remote.String()) // zero: it is not told
-			return d.info(id, from, false)
-		}
-	}
 	if secured != nil && !cfg.TLSFirst {
 		o.Preface = func(remote net.Addr, id uint64) []byte {
 			from, _ := remote.(*net.TCPAddr) // nil has no address
