@@ -19,7 +19,7 @@ import (
 )
 
 // benchDoor opens a door for both protocols on loopback.
-func benchDoor(tb testing.TB, loops int) *Door {
+func benchDoor(tb testing.TB, loops int, change ...func(*config.Config)) *Door {
 	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	g, err := loop.New(loop.Options{Loops: loops, Logger: log})
@@ -29,6 +29,9 @@ func benchDoor(tb testing.TB, loops int) *Door {
 	cfg := config.Default()
 	cfg.Router.Listen = []string{"tcp:127.0.0.1:0"}
 	cfg.Router.NATS.Listen = []string{"127.0.0.1:0"}
+	for _, f := range change {
+		f(cfg)
+	}
 	guard, err := access.New(access.Rules{}, log)
 	if err != nil {
 		tb.Fatal(err)

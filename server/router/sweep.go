@@ -18,7 +18,7 @@ const (
 // adopt puts a new peer on the shard's list.
 func (s *shard) adopt(p *peer) {
 	p.place = len(s.peers)
-	p.heard, p.opened = s.clock, s.clock
+	p.heard, p.opened, p.stuck = s.clock, s.clock, s.clock
 	p.since = time.Now()
 	s.peers = append(s.peers, p)
 }
