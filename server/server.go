@@ -35,6 +35,8 @@ type Server struct {
 	admin  *admin.Server
 	demo   *demo // nil unless the configuration asks for the demonstration
 
+	rules access.Rules // in force; touched by New and Reload, which is not called twice at a time
+
 	// Any goroutine.
 	asked atomic.Bool   // Drain was called
 	drain chan struct{} // closed by Drain
@@ -95,6 +97,7 @@ func (s *Server) startRouter() error {
 	if s.guard, err = access.New(rules, s.log); err != nil {
 		return err
 	}
+	s.rules = rules
 	if !s.cfg.Router.Opens() {
 		return nil
 	}
@@ -229,23 +232,27 @@ func (s *Server) Reload(cfg *config.Config) error {
 	if err := s.guard.Replace(rules); err != nil {
 		return fmt.Errorf("server: reload: %w", err)
 	}
-	var kept []string
-	if s.engine != nil {
-		changed, err := s.engine.Reconfigure(cfg)
-		if err != nil {
-			return fmt.Errorf("server: reload: %w", err)
-		}
-		kept = append(kept, changed...)
+	kept, err := s.reconfigure(cfg)
+	if err != nil {
+		return fmt.Errorf("server: reload: %w", errors.Join(err, s.guard.Replace(s.rules)))
 	}
-	if s.router != nil {
-		changed, err := s.router.Reconfigure(cfg)
-		if err != nil {
-			return fmt.Errorf("server: reload: %w", err)
-		}
-		kept = append(kept, changed...)
-	}
+	s.rules = rules
 	s.log.Info("the configuration was read again", "need_a_new_start", kept)
 	return nil
+}
+
+// reconfigure hands a new configuration to the doors and returns the keys that need a new start.
+func (s *Server) reconfigure(cfg *config.Config) (kept []string, err error) {
+	if s.router != nil { // first: it may refuse
+		if kept, err = s.router.Reconfigure(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if s.engine == nil {
+		return kept, nil
+	}
+	changed, err := s.engine.Reconfigure(cfg)
+	return append(kept, changed...), err
 }
 
 // stopTime is how long connections may take to flush what they have after the drain.

@@ -107,7 +107,7 @@ var optionTable = []optionRow{
 	{"Route_Lsa_Refresh", "router.server.route_lsa_refresh", optReal, false},
 	{"Rtserver_Socket_Dir", "router.socket_dir", optString, false},
 	{"Sd_Basic_Acl_Timeout", "access.reload_interval", optReal, false},
-	{"Sd_Basic_Admin_Msg_Types", "access.admin_msg_types", optStrings, false},
+	{"Sd_Basic_Admin_Msg_Types", "access.admin_msg_types", optStrings, true},
 	{"Sd_Basic_Trace_File", "access.trace_file", optString, false},
 	{"Sd_Basic_Trace_Level", "access.trace_level", optIdentifier, false},
 	{"Server_Burst_Interval", "router.server.burst_interval", optReal, false},

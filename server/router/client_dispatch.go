@@ -34,10 +34,13 @@ func (c *client) handle(m *message.Message, whole []byte) {
 	case message.TypeDisconnect:
 		c.disconnect(m)
 	case message.TypeControl, message.TypeAdminSetOutboundRateParams:
-		if c.forServer(m) {
+		switch {
+		case c.forServer(m):
 			c.control(m)
-		} else {
+		case c.identity.MayAdmin(int32(m.Type)):
 			c.publish(m, whole)
+		default: // an order to other clients
+			c.shard.tally.lost(lostDenied, 1)
 		}
 	case message.TypeServerStopCall:
 		c.stopServer(m)

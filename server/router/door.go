@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -197,33 +199,31 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 
 // keepAddresses puts back what cannot be changed while the server runs, and returns the keys that differ.
 func keepAddresses(next, old *config.Router) (kept []string) {
-	for _, k := range []struct {
-		key       string
-		next, old *string
-	}{
-		{"router.unique_subject", &next.UniqueSubject, &old.UniqueSubject},
-		{"router.nats.project", &next.NATS.Project, &old.NATS.Project},
-		{"router.tls_cert", &next.TLSCert, &old.TLSCert},
-		{"router.nats.tls_cert", &next.NATS.TLSCert, &old.NATS.TLSCert},
-	} {
-		if *k.next != *k.old {
-			*k.next = *k.old
-			kept = append(kept, k.key)
-		}
+	return slices.Concat(
+		keep("router.unique_subject", &next.UniqueSubject, &old.UniqueSubject),
+		keep("router.listen", &next.Listen, &old.Listen),
+		keep("router.default_protocols", &next.DefaultProtocols, &old.DefaultProtocols),
+		keep("router.subject_cache_size", &next.SubjectCacheSize, &old.SubjectCacheSize),
+		keep("router.tls_cert", &next.TLSCert, &old.TLSCert),
+		keep("router.tls_key", &next.TLSKey, &old.TLSKey),
+		keep("router.tls_client_ca", &next.TLSClientCA, &old.TLSClientCA),
+		keep("router.tls_verify_client", &next.TLSVerifyClient, &old.TLSVerifyClient),
+		keep("router.nats.listen", &next.NATS.Listen, &old.NATS.Listen),
+		keep("router.nats.project", &next.NATS.Project, &old.NATS.Project),
+		keep("router.nats.tls_cert", &next.NATS.TLSCert, &old.NATS.TLSCert),
+		keep("router.nats.tls_key", &next.NATS.TLSKey, &old.NATS.TLSKey),
+		keep("router.nats.tls_client_ca", &next.NATS.TLSClientCA, &old.NATS.TLSClientCA),
+		keep("router.nats.tls_first", &next.NATS.TLSFirst, &old.NATS.TLSFirst),
+	)
+}
+
+// keep puts an old value back; it returns the key when the next one differs.
+func keep[T any](key string, next, old *T) []string {
+	if reflect.DeepEqual(*next, *old) {
+		return nil
 	}
-	for _, k := range []struct {
-		key       string
-		next, old *[]string
-	}{
-		{"router.listen", &next.Listen, &old.Listen},
-		{"router.nats.listen", &next.NATS.Listen, &old.NATS.Listen},
-	} {
-		if fmt.Sprint(*k.next) != fmt.Sprint(*k.old) {
-			*k.next = *k.old
-			kept = append(kept, k.key)
-		}
-	}
-	return kept
+	*next = *old
+	return []string{key}
 }
 
 // adjust has the connections that there are follow new settings.
