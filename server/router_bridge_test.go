@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"roundhouse/codec/message"
+	"roundhouse/routing/subject"
 	"roundhouse/server/config"
 )
 
@@ -257,5 +258,37 @@ func TestNATSInfo(t *testing.T) {
 	}
 	if one["client_id"] == two["client_id"] || one["server_id"] != two["server_id"] || one["server_id"] == "" || one["server_name"] == "" || one["go"] == "" {
 		t.Errorf("%v\n%v", one, two)
+	}
+}
+
+// TestNATSLongSubject has subjects of NATS clients that are longer or deeper than a message of ours can name.
+func TestNATSLongSubject(t *testing.T) {
+	s := startRouter(t, func(c *config.Config) { c.Router.NATS.MaxControlLine = 1 << 20 })
+	c, n := s.joinRT(""), s.joinNATS()
+	c.subscribe("/...")
+	n.send("SUB > 1|")
+	n.sync()
+	for _, name := range []string{
+		strings.Repeat("x", 65_534), strings.Repeat("x", 65_535), strings.Repeat("x", 70_000), strings.Repeat("*", 30_000), strings.Repeat("x.", 100_000) + "x",
+		strings.Repeat("a.", 60) + "b", strings.Repeat("/", 300_000),
+	} {
+		n.send("PUB " + name + " reply." + name + " 1|x|PUB after 0||")
+		n.want("MSG " + name + " 1 reply." + name + " 1|x|MSG after 1 0||")
+		m := c.read()
+		if string(m.Dest) != "/after" {
+			if want, err := subject.FromNATS(nil, []byte(name), false); err != nil || string(m.Dest) != string(want) {
+				t.Fatalf("%.100q for %.100q, %v", m.Dest, name, err)
+			}
+			m = c.read()
+		}
+		if string(m.Dest) != "/after" {
+			t.Fatalf("%.100q", m.Dest)
+		}
+		n.send("SUB " + name + " 2|UNSUB 2|PING|")
+		if line, err := n.in.ReadString('\n'); err != nil || line == "-ERR 'Invalid Subject'\r\n" { // it may be too long for a subscription
+			n.want("PONG|")
+		} else if line != "PONG\r\n" {
+			t.Fatalf("%q", line)
+		}
 	}
 }
