@@ -25,8 +25,8 @@ type npmVariant struct {
 }
 
 const limitedUser = `authorization { users = [ { user: limited, password: secret, permissions: {
-  publish: { deny: "denied.>" }
-  subscribe: { deny: "denied.>" }
+  publish: { deny: denied }
+  subscribe: { deny: denied }
 } } ] }`
 
 var npmVariants = []npmVariant{

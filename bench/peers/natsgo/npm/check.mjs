@@ -13,7 +13,7 @@ const usage = `usage: node check.mjs [flags] HOST:PORT
   --ca FILE                     the server has TLS, with a certificate of this authority
   --cert FILE --key FILE        the client's certificate, and its key
   --tls-first                   TLS begins with the first byte
-  --limited                     the user may neither publish nor subscribe to denied.>
+  --limited                     the user may neither publish to the subject denied nor subscribe to it
   --restart                     somebody reads the order "@restart" from standard output, carries it out on the server and answers
                                 with a line; without it the case is left out
   --lame-duck                   the same for "@lame-duck"
