@@ -160,9 +160,6 @@ func (l *messageLoad) fail(format string, args ...any) {
 	l.once.Do(func() { close(l.failed) })
 }
 
-// expected is the number of messages of one publisher to one subject.
-func (l *messageLoad) expected() uint32 { return uint32(l.each / loadSubjects) }
-
 // room waits until the subscribers have nearly caught up; false: something has failed.
 func (l *messageLoad) room() bool {
 	tick := time.NewTicker(200 * time.Microsecond)

@@ -396,3 +396,61 @@ func TestRouterSubscribeThenPublish(t *testing.T) {
 		}
 	}
 }
+
+// TestRouterLoadAbrupt: connections break in the midst of what they get and what they send; those that stay get everything, and nothing stays
+// behind.
+func TestRouterLoadAbrupt(t *testing.T) {
+	s := startRouter(t, nil)
+	l := s.newLoad(loadMessages(300_000, 30_000, 1_000_000), 200, shortWindow)
+	total := l.each * loadPublishers
+	c, n := s.joinRT(""), s.joinNATS()
+	c.subscribe("/x/*")
+	l.readRT("the client that stays", c, total, func() {})
+	n.send("SUB x.> 1|")
+	n.sync()
+	l.readNATS("the NATS client that stays", n, total)
+	var broken atomic.Int64
+	end := make(chan struct{})
+	var restless sync.WaitGroup
+	natsSays := natsLines.Replace(quietConnect + "SUB x.* 1|SUB x.> q 2|SUB > 3|UNSUB 3 10|PUB y.1 r 5|hello|HPUB y 12 12|NATS/1.0|||PUB y.2 100000|half")
+	rtSays := helloFrame("") + whole(message.AppendSetSubscribe(nil, &message.SetSubscribe{Subject: []byte("/..."), Start: true, Balance: true})) +
+		whole(message.Append(nil, textMessage("/y/...", "hello"))) + "00001000half"
+	for i := range 6 {
+		addr, says := s.nats, natsSays
+		if i%2 == 0 {
+			addr, says = s.addr, rtSays
+		}
+		restless.Go(func() {
+			for round := 0; ; round++ {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					l.fail("%v", err)
+					return
+				}
+				_ = conn.SetDeadline(time.Now().Add(patience)) // fails as what follows would
+				_, _ = conn.Write([]byte(says))                // it breaks in any case
+				_, _ = conn.Read(make([]byte, 1+round%5*5000))
+				if round%3 > 0 {
+					_ = conn.(*net.TCPConn).SetLinger(0) // the server sees a reset
+				}
+				conn.Close()
+				broken.Add(1)
+			}
+		})
+	}
+	l.startPublishers("/x", message.BalanceNone)
+	l.all.Wait()
+	close(end)
+	restless.Wait()
+	t.Logf("%d sent, %d copies arrived of %d; %d connections broke", total, l.arrived.Load(), 2*total, broken.Load())
+	s.wantMetrics(map[string]string{
+		"router_subscriptions": fmt.Sprint(3 + loadPublishers/2), `router_inflight_bytes`: "0",
+		`router_connections{protocol="nats"}`: fmt.Sprint(1 + loadPublishers/2), `router_connections{protocol="client"}`: fmt.Sprint(1 + loadPublishers/2),
+		`router_lost_total{reason="slow"}`: "0",
+	})
+}
