@@ -53,9 +53,10 @@ bench-engine: tools ## measure the engine door beside its peers
 
 bench-router: ## measure the router door beside nats-server
 	@go run ./bench/router -lib
+	@go run ./bench/fanout
 
 conformance: tools ## run the tests of nats.go and the checks with the npm package nats against the router door
-	@cd bench/peers/natsgo && go run . && go run . -npm
+	@cd bench/peers/natsgo && go test . github.com/synadia-io/orbit.go/ntf-client && go run . && go run . -npm
 
 govulncheck: ## look for known vulnerabilities, if the network allows
 	-@go run $(GOVULNCHECK) ./...

@@ -3,6 +3,7 @@
 //	bench/relay    the HTTP relay beside nginx, HAProxy, an OpenSSH reverse tunnel, frp and chisel, in turns in one run
 //	bench/engine   the engine door beside RoadRunner's pool, nginx with php-fpm and nginx with uWSGI, and the memory of waiting requests
 //	bench/router   the router door beside nats-server, with one generator for all, nats.go and our own client; memory of idle clients
+//	bench/fanout   the router door with a slow subscriber, a million subscriptions, and clients that come back at once
 //	bench/idle     bytes of memory that one idle client connection costs
 //	bench/slow     fast clients while slow readers hold large bodies; 1 GiB down and up with its hash compared
 //	bench/harness  what they share: processes, ports, /proc readers, wrk, the origin, one starter a contender

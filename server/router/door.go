@@ -193,7 +193,10 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 	if level := next.Log.MinLevel(); level != old.whole.Log.MinLevel() {
 		config.SetLevel(d.log, level)
 	}
-	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].adjust(set) })
+	var over excess
+	over.clients.Store(tooMany(&d.clientsOpen, set.cfg.Client.MaxConns))
+	over.nats.Store(tooMany(&d.natsOpen, set.cfg.NATS.MaxConnections))
+	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].adjust(set, &over) })
 	return kept, nil
 }
 
@@ -226,13 +229,29 @@ func keep[T any](key string, next, old *T) []string {
 	return []string{key}
 }
 
+// excess is how many connections of each kind have to go, because fewer are allowed now. Any goroutine.
+type excess struct{ clients, nats atomic.Int64 }
+
+func tooMany(open *atomic.Int64, most int) int64 {
+	if most == 0 {
+		return 0
+	}
+	return max(0, open.Load()-int64(most))
+}
+
 // adjust has the connections that there are follow new settings.
-func (s *shard) adjust(set *settings) {
-	for _, p := range s.peers {
+func (s *shard) adjust(set *settings, over *excess) {
+	for i := len(s.peers) - 1; i >= 0; i-- { // who is cut is replaced by one that has been adjusted
+		p := s.peers[i]
+		left := &over.nats
+		p.maxBuffer = int(set.cfg.NATS.MaxPending)
 		if p.rt != nil {
+			left = &over.clients
 			p.maxBuffer = int(set.cfg.Client.MaxBuffer)
-		} else {
-			p.maxBuffer = int(set.cfg.NATS.MaxPending)
+		}
+		if left.Load() > 0 && left.Add(-1) >= 0 {
+			p.cut(cutLimit, "fewer connections are allowed now")
+			continue
 		}
 		if p.view != nil && !p.ownRates {
 			p.setRates(set.rates)
