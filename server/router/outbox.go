@@ -30,30 +30,6 @@ type outbox struct {
 	spare    atomic.Pointer[batch] // batches that to has done with: a stack that from takes whole
 }
 
-// batch is some messages for one loop. It is touched by the loop that fills it, then by the one that it was posted to.
-type batch struct {
-	box   *outbox
-	buf   []byte
-	items []item
-	run   func() // deliver, as a value that is made once
-	next  *batch // in the list of spare ones
-}
-
-// item is one message in a batch; its bytes lie in the batch's buffer.
-type item struct {
-	plan *plan
-	from *peer
-	subs []*subscription // who gets it
-	pick *subscription   // or the one who does
-
-	at      int // in the buffer: subject, reply, header, payload one after the other, or a frame
-	subject int // lengths
-	reply   int
-	header  int // -1: none
-	payload int
-	frame   int // not 0: a client's message
-}
-
 // forward puts the parcel into the batch for another loop.
 func (s *shard) forward(to *shard, p *parcel, subs []*subscription, pick *subscription) {
 	box := s.out[to.index]
@@ -63,21 +39,7 @@ func (s *shard) forward(to *shard, p *parcel, subs []*subscription, pick *subscr
 		box.batch = b
 		box.inFlight.Add(opened)
 	}
-	it := item{plan: p.plan, from: p.from, subs: subs, pick: pick, at: len(b.buf), header: -1}
-	if p.fromNATS() {
-		it.subject, it.reply, it.payload = len(p.subject), len(p.reply), len(p.payload)
-		b.buf = append(b.buf, p.subject...)
-		b.buf = append(b.buf, p.reply...)
-		if p.header != nil {
-			it.header = len(p.header)
-			b.buf = append(b.buf, p.header...)
-		}
-		b.buf = append(b.buf, p.payload...)
-	} else {
-		it.frame = len(p.frame)
-		b.buf = append(b.buf, p.frame...)
-	}
-	b.items = append(b.items, it)
+	b.add(p, subs, pick)
 	switch {
 	case len(b.buf) >= batchBytes || len(b.items) >= batchItems:
 		box.post()
@@ -108,9 +70,6 @@ func (o *outbox) post() {
 		o.inFlight.Add(-b.size() - opened)
 	}
 }
-
-// size is what a batch counts, in bytes.
-func (b *batch) size() int64 { return int64(len(b.buf) + itemBytes*len(b.items)) }
 
 // fresh returns an empty batch.
 func (o *outbox) fresh() *batch {
@@ -143,62 +102,6 @@ func (o *outbox) push(first, last *batch) {
 			return
 		}
 	}
-}
-
-// deliver runs on the loop that the batch was posted to.
-func (b *batch) deliver() {
-	s, size := b.box.to, b.size()
-	p := &s.parcel
-	for i := range b.items {
-		it := &b.items[i]
-		p.reset(it.plan, it.from)
-		it.unpack(p, b.buf[it.at:])
-		if it.pick == nil {
-			s.deliverLate(p, it.subs)
-		} else if !s.deliverOne(p, it.pick) {
-			s.repick(p, it.pick)
-		}
-	}
-	b.recycle()
-	s.endCallback()
-	b.box.arrived(size)
-}
-
-// deliverLate is deliver for what has come from another loop: who has left meanwhile is counted.
-func (s *shard) deliverLate(p *parcel, subs []*subscription) {
-	if n := s.deliver(p, subs); n < len(subs) {
-		s.tally.lost(lostLeft, len(subs)-n)
-	}
-}
-
-// unpack sets the parts of the message.
-func (it *item) unpack(p *parcel, b []byte) {
-	if it.frame > 0 {
-		p.frame = b[:it.frame:it.frame]
-		return
-	}
-	cut := func(n int) []byte {
-		part := b[:n:n]
-		b = b[n:]
-		return part
-	}
-	p.subject = cut(it.subject)
-	p.reply = cut(it.reply)
-	if it.header >= 0 {
-		p.header = cut(it.header)
-	}
-	p.payload = cut(it.payload)
-}
-
-// recycle makes the batch empty and gives it back to the loop that fills it.
-func (b *batch) recycle() {
-	const keep = 4 * batchBytes // a buffer that one large message has made is not kept
-	clear(b.items)
-	b.items, b.buf = b.items[:0], b.buf[:0]
-	if cap(b.buf) > keep {
-		b.buf = nil
-	}
-	b.box.push(b, b)
 }
 
 // arrived takes a delivered batch off what is in flight, and lets publishers go on that waited for it.
