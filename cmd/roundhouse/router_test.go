@@ -224,7 +224,10 @@ func TestRequestCommand(t *testing.T) {
 		if err := m.Respond(ctx, append([]byte("re "), m.Data...)); err != nil {
 			t.Error(err)
 		}
-	}); err != nil || c.Flush(ctx) != nil {
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Subscribe(ctx, "/silent", func(*pubsub.Msg) {}); err != nil || c.Flush(ctx) != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {
@@ -234,7 +237,8 @@ func TestRequestCommand(t *testing.T) {
 	}{
 		{args: []string{"/echo", "hi"}, out: "re hi\n"},
 		{args: []string{"--raw", "/echo"}, out: "re "},
-		{args: []string{"--timeout", "30ms", "/none"}, code: 1, err: "no answer in time: 30ms\n"},
+		{args: []string{"--timeout", "30ms", "/silent"}, code: 1, err: "no answer in time: 30ms\n"},
+		{args: []string{"/none"}, code: 1, err: "nobody answers requests to /none\n"},
 		{args: []string{"--type", "control", "_server", `"echo hi"`}, out: `"hi"`},
 		{args: []string{"--type", "control", "_server", `x`}, code: 2, err: "data of type control"},
 		{args: []string{"a", "b", "c"}, code: 2, err: "accepts between 1 and 2 arg"},

@@ -27,8 +27,10 @@ func (c *client) handle(m *message.Message, whole []byte) {
 	case message.TypeBatchSubjectSetSubscribe:
 		c.batchSubscribe(m)
 	case message.TypeKeepAliveCall:
-		c.send(func(dst []byte) []byte {
-			return message.Append(dst, &message.Message{Type: message.TypeKeepAliveResult})
+		c.answer(func() {
+			c.send(func(dst []byte) []byte {
+				return message.Append(dst, &message.Message{Type: message.TypeKeepAliveResult})
+			})
 		})
 	case message.TypeKeepAliveResult: // any input is a sign of life
 	case message.TypeDisconnect:

@@ -55,6 +55,7 @@ func (c *client) apply(set *message.SetSubscribe) (message.Code, error) {
 		}
 		c.subs.remove(old)
 		c.drop(old)
+		c.left = true
 		return message.CodeOK, nil
 	case !c.maySubscribe(string(pattern)):
 		return message.CodeDenied, fmt.Errorf("subject %s: not allowed", pattern)

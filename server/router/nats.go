@@ -25,8 +25,6 @@ type natsSession struct {
 	pedantic     bool
 	noResponders bool
 	subs         subs
-	left         bool          // it has unsubscribed from something since the last pong
-	late         int           // pongs that wait until what is on its way from other loops has come
 	pings        int           // of ours, without an answer
 	asked        time.Duration // when the last of them was sent, on the shard's clock
 }
@@ -116,7 +114,7 @@ func (n *natsSession) handle(cmd *natswire.Command) {
 	case natswire.OpUnsub:
 		n.unsubscribe(cmd)
 	case natswire.OpPing:
-		n.pong()
+		n.answer(n.pong)
 	case natswire.OpPong:
 		n.pings = 0
 	case natswire.OpConnect:

@@ -149,30 +149,8 @@ func (n *natsSession) checked(id *access.Identity, err error) {
 	n.ok()
 }
 
-// pong answers a ping, behind everything that has come before it. Who has unsubscribed from something may then rely on having had the last
-// of it, so what other loops have sent is waited for.
+// pong puts a pong behind all messages, those that are held back as well.
 func (n *natsSession) pong() {
-	if n.late == 0 && (!n.left || len(n.shard.door.shards) == 1) {
-		n.sendPong()
-		return
-	}
-	// That nothing is on its way now does not do: another loop may have looked up the subscribers before the subscription ended, and
-	// send the message later.
-	n.left = false
-	n.late++
-	n.shard.settle(n.pongLate)
-}
-
-// pongLate answers the ping that has waited longest.
-func (n *natsSession) pongLate() {
-	n.late--
-	if !n.gone {
-		n.sendPong()
-	}
-}
-
-// sendPong puts a pong behind all messages, those that are held back as well.
-func (n *natsSession) sendPong() {
 	if n.gate != nil && n.gate.size() > 0 {
 		n.gate.add(append(n.gate.buffer(), natswire.Pong...))
 		return

@@ -29,6 +29,8 @@ type peer struct {
 	gate      *gate
 	ownRates  bool        // set for this connection alone
 	bury      *loop.Timer // resets a connection that was cut; nil: it was not
+	left      bool        // it has unsubscribed from something since its last sign of life was answered
+	late      int         // answers that wait until what is on its way from other loops has come
 	gone      bool        // cut or closed: gets nothing more
 	held      bool        // paused, because a loop cannot deliver as fast as it publishes
 
@@ -64,6 +66,24 @@ func (p *peer) pending() int {
 		n += p.gate.size()
 	}
 	return n
+}
+
+// answer answers a sign of life behind everything that has come before it. Who has unsubscribed from something may then rely on having had
+// the last of it, so what other loops have sent is waited for: another loop may have looked up the subscribers before the subscription ended,
+// and send the message later.
+func (p *peer) answer(write func()) {
+	if p.late == 0 && (!p.left || len(p.shard.door.shards) == 1) {
+		write()
+		return
+	}
+	p.left = false
+	p.late++
+	p.shard.settle(func() {
+		p.late--
+		if !p.gone {
+			write()
+		}
+	})
 }
 
 // drop takes a subscription out of the table.
