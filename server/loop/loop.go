@@ -20,11 +20,12 @@ type Loop struct {
 	epfd  int // gnet's epoll descriptor: Pause and Resume set event masks in it
 
 	// Owned by the loop.
-	conns map[uint64]*Conn
-	turn  turn
-	wheel wheel
-	iov   [8][]byte // scratch of Writev
-	plain []byte    // scratch of opened TLS records; nil until there is a TLS connection
+	conns  map[uint64]*Conn
+	turn   turn
+	wheel  wheel
+	iov    [8][]byte // scratch of Writev
+	spares spares
+	plain  []byte // scratch of opened TLS records; nil until there is a TLS connection
 
 	// Each says who may touch what.
 	mail mailbox

@@ -177,10 +177,10 @@ func (o *output) took(n int, err error) int {
 	}
 }
 
-// buffer returns the buffer for appending, and takes one from the pool when there is none.
+// buffer returns the buffer for appending, and takes a spare one when there is none.
 func (o *output) buffer() *bytebufferpool.ByteBuffer {
 	if o.buf == nil {
-		o.buf = bytebufferpool.Get()
+		o.buf = o.c.loop.spares.get()
 	}
 	if o.sent > flushAt && o.sent > len(o.buf.B)/2 {
 		n := copy(o.buf.B, o.buf.B[o.sent:])
@@ -191,7 +191,7 @@ func (o *output) buffer() *bytebufferpool.ByteBuffer {
 
 func (o *output) release() {
 	if o.buf != nil {
-		bytebufferpool.Put(o.buf)
+		o.c.loop.spares.put(o.buf)
 		o.buf = nil
 	}
 	o.sent = 0
