@@ -103,10 +103,12 @@ func (b *batch) deliver() {
 	b.box.arrived(size)
 }
 
-// deliverLate is deliver for what has come from another loop: who has left meanwhile is counted.
+// deliverLate is deliver for what has come from another loop: who has left meanwhile is counted, but not whom deliver has counted itself.
 func (s *shard) deliverLate(p *parcel, subs []*subscription) {
+	counted := s.tally.losses[lostName]
 	if n := s.deliver(p, subs); n < len(subs) {
-		s.tally.lost(lostLeft, len(subs)-n)
+		left := len(subs) - n - int(s.tally.losses[lostName]-counted)
+		s.tally.lost(lostLeft, left)
 	}
 }
 

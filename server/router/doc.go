@@ -7,7 +7,7 @@
 //
 // The life of a message: a session (client.go, nats.go) reads it and looks up the plan of its subject (plan.go): who gets it, sorted by
 // loop. Subscribers on the publisher's own loop get it appended to their output (deliver.go). For each other loop it is put once into
-// that loop's batch (outbox.go), which is posted when the turn ends. Nothing is allocated and no lock is taken for a
+// that loop's batch (batch.go, outbox.go), which is posted when the turn ends. Nothing is allocated and no lock is taken for a
 // message whose subject is known: the view (view.go) of a project on each loop keeps the plans of subjects that were published to.
 //
 // Who takes its messages too slowly is cut (slow.go) and never slows a publisher; who publishes faster than another loop can deliver
