@@ -32,6 +32,9 @@ type Config struct {
 	Loops int `toml:"loops"`
 	// How long running requests may take to finish after the first SIGTERM or SIGINT. 0: they are cut at once.
 	DrainTimeout time.Duration `toml:"drain_timeout"`
+	// How long requests, lanes and upgraded connections of this process may go on when SIGUSR2 has put a new one in its place. 0: as long as
+	// they want.
+	HandoverTimeout time.Duration `toml:"handover_timeout"`
 	// How long connections that wait for a request may still bring one after the first SIGTERM or SIGINT: it is answered, and the
 	// connection closed. 0: they are closed at once, which loses what is on its way.
 	DrainGrace time.Duration `toml:"drain_grace"`
@@ -79,10 +82,20 @@ type Relay struct {
 	// Longest request body in bytes, then 413. 0: no limit.
 	MaxRequestBody int64 `toml:"max_request_body" unit:"bytes"`
 
-	// Where one line a request is written: a file, which is appended to, or - for standard error. Empty: nowhere.
+	// Where one record a request is written: a file, which is appended to, - for standard error, or log: as lines of the log.
+	// Empty: nowhere, but with log.format = "rs", or log.verbosity of 1 or more in an rs.config, as log.
 	AccessLog string `toml:"access_log"`
 	// Free text about this relay for its status page. At most 2048 bytes.
 	Description string `toml:"description"`
+
+	// Listeners that speak TLS.
+	TLS RelayTLS `toml:"tls"`
+	// Who is believed what.
+	Trust RelayTrust `toml:"trust"`
+	// What the status pages show.
+	Status RelayStatus `toml:"status"`
+	// How enablers hold their lanes.
+	Lane RelayLane `toml:"lane"`
 
 	// The relay servers of the farm, this one included, that enablers are told to open lanes to.
 	Servers []RelayServer `toml:"server"`
@@ -90,6 +103,51 @@ type Relay struct {
 	Farms []Farm `toml:"farm"`
 	// Who may serve a farm.
 	Backends []Backend `toml:"backend"`
+}
+
+// RelayTLS are the relay's listeners that speak TLS. All its files are read again at a reload, and when they have changed.
+type RelayTLS struct {
+	// Addresses to listen on, as relay.listen; cert and key are needed. Empty: none.
+	Listen []string `toml:"listen"`
+	// File of the certificate, and of those between it and its root, in PEM.
+	Cert string `toml:"cert"`
+	// File of its private key, in PEM.
+	Key string `toml:"key"`
+	// File of the root certificates that clients' and enablers' own certificates must lead to, in PEM. Empty: none is asked for.
+	ClientCA string `toml:"client_ca"`
+	// Whether a connection without a certificate is refused. No: one that is presented must be right all the same.
+	RequireClientCert bool `toml:"require_client_cert"`
+}
+
+// RelayTrust says who is believed what.
+type RelayTrust struct {
+	// Networks or addresses of load balancers that begin each connection with a PROXY header, version 1 or 2, which names the client.
+	// From them it is demanded, from others a connection that begins so is no HTTP. Empty: nobody's.
+	ProxyProtocol []netip.Prefix `toml:"proxy_protocol"`
+	// Secret that signs session ids, the same at all relay servers of the farm. Empty: made of the farm's tokens, so that it is the same
+	// where the configuration is.
+	AffinityKey string `toml:"affinity_key" unit:"secret"`
+	// Whether an enabler may send its token in clear over plain HTTP. No: only over TLS, or as an HMAC.
+	PlainTokens bool `toml:"plain_tokens"`
+	// Which enablers of farms and servers that are not configured are let in: off, token:SECRET, or GLOB=SECRET;GLOB=SECRET of the
+	// names of farms. Such a farm is there as long as its enablers are, and ten minutes more.
+	AutoConfig string `toml:"auto_config" unit:"secret"`
+}
+
+// RelayStatus says what the status pages show.
+type RelayStatus struct {
+	// Whether pages for clients name farms and servers. No: they only tell whether what was asked for is available.
+	Public bool `toml:"public"`
+	// How often a page reloads itself. 0: never.
+	Refresh time.Duration `toml:"refresh"`
+}
+
+// RelayLane says how enablers hold their lanes.
+type RelayLane struct {
+	// Bytes of padding after each burst on a lane, for proxies that pass on full buffers only. 0: none. At most 1 MiB.
+	PadSize int `toml:"pad_size" unit:"bytes"`
+	// How long requests wait for a lane after SIGUSR2 has put a new process in the place of one that had lanes. 0: they do not.
+	HandoverWait time.Duration `toml:"handover_wait"`
 }
 
 // Admin is the listener for health, metrics and tables. It asks nobody for a password: keep it on loopback.
@@ -102,8 +160,15 @@ type Admin struct {
 type Log struct {
 	// error, warn, info or debug. Empty: what verbosity asks for.
 	Level string `toml:"level"`
-	// text, json, or auto: text on a terminal and JSON otherwise.
+	// text, json, rs (the lines of the original), or auto: text on a terminal and JSON otherwise.
 	Format string `toml:"format"`
+	// File that the log is written to instead. Empty: standard error.
+	File string `toml:"file"`
+	// Size from which on the file is put away under the name yymmddnn.olg and begun anew. 0: never.
+	MaxSize int64 `toml:"max_size" unit:"bytes"`
+	// Form of the record that is written of each relayed request to relay.access_log: line, rsr (the columns of the original, named by a first
+	// line) or json.
+	Records string `toml:"records"`
 	// 0 errors only, 1 sessions, 2 requests, 3 packets, 4 debugging, 5 every byte, payloads included.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
 }
@@ -115,6 +180,8 @@ type Limits struct {
 	// Bytes of bodies in flight, all connections together; above it new requests get 503. 0: a quarter of GOMEMLIMIT, or
 	// of the machine's memory where that is not set.
 	MemoryBytes int64 `toml:"memory_bytes" unit:"bytes"`
+	// Most requests of clients that are relayed at a time; one more gets 503. 0: no limit.
+	MaxRequests int `toml:"max_requests"`
 }
 
 // DefaultListen is where the relay door opens when it is configured and nobody says where.
@@ -151,12 +218,14 @@ func Default() *Config {
 			Head:            32 << 10,
 			Fields:          100,
 			TrailerBytes:    8 << 10,
+			Trust:           RelayTrust{PlainTokens: true},
+			Lane:            RelayLane{HandoverWait: 10 * time.Second},
 		},
 		Engine:       defaultEngine(),
 		Router:       defaultRouter(),
 		Access:       defaultAccess(),
 		Admin:        Admin{Listen: "127.0.0.1:8081"},
-		Log:          Log{Format: "auto", Verbosity: 1},
+		Log:          Log{Format: "auto", Records: "line", Verbosity: 1},
 		DrainTimeout: 30 * time.Second,
 		DrainGrace:   time.Second,
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // TLS is what both connection strings say about encryption.
@@ -14,8 +15,15 @@ type TLS struct {
 	HTTPS bool
 	// PEM file of the root certificates to trust; empty: those of the system.
 	TrustedCertificates string
-	// Name that the certificate of the other side must carry; empty: the host connected to.
+	// Name that the certificate of the other side must carry, as a name it is for or as the common name of its subject; empty: the host
+	// connected to.
 	CertificateName string
+	// Organization and organizational unit that the subject of that certificate must have; empty: any.
+	CertificateCompany, CertificateUnit string
+	// Whether the name in the certificate is not looked at.
+	SkipNameCheck bool
+	// PEM file of the own certificate and key, and the password of the key; empty: none.
+	Identity, IdentityPassword string
 }
 
 // BackendAddr is where the back-end server listens: -cs.
@@ -23,6 +31,22 @@ type BackendAddr struct {
 	TLS
 	Host string // a name, or an IP address without brackets
 	Port int    // 1 to 65535
+	// Path of a Unix socket that takes the place of host and port; empty: none.
+	Unix string
+	// Path that is fetched to see whether the back end is up; empty: a connection is enough.
+	StatusURL string
+	// Whether Host of the client's request is replaced by host and port of the back end: host_header=back-end.
+	OwnHost bool
+	// Version of the PROXY header that each connection begins with: 0 (none), 1 or 2.
+	ProxyProtocol int
+	// Most connections; 0: no limit.
+	MaxConns int
+	// How long an idle connection is kept; 0: what the relay says (max_junction_idle_sec), else 30 s.
+	KeepAlive time.Duration
+	// How long connecting may take; 0: 10 s.
+	ConnectTimeout time.Duration
+	// From the end of a request until the head of its answer; 0: no limit but the relay's.
+	ResponseTimeout time.Duration
 }
 
 // RelayAddr is where a relay server listens: -cr.
@@ -32,6 +56,13 @@ type RelayAddr struct {
 	Port int    // 1 to 65535
 	// Path of the relay's server side: a slash in front and none at its end.
 	URLSuffix string
+	// Basic authentication at the web server before the relay; empty: none.
+	HTTPUser, HTTPPassword string
+	// HTTP proxy on the way: CONNECT for HTTPS, absolute-form requests for HTTP. Port 0: none.
+	ProxyHost string
+	ProxyPort int
+	// Basic authentication at the proxy; empty: none.
+	ProxyUser, ProxyPassword string
 }
 
 // DefaultURLSuffix is where a relay expects its enablers.

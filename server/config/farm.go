@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"net/netip"
 	"strings"
+	"time"
 )
 
 // RelayServer is one relay server of the farm as enablers reach it: [relay_server] of an rs.config, [[relay.server]] in TOML.
@@ -33,6 +35,64 @@ type Farm struct {
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
 	// Bytes of one response that are kept for a client that reads slowly. 4 KiB to 4 GiB.
 	MaxClientBuffer int64 `toml:"max_client_buffer" unit:"bytes"`
+
+	// Host names that reach the farm by themselves: what a request to one of them asks for is the farm's path. Each belongs to one farm.
+	Hosts []string `toml:"hosts"`
+	// Whether clients must come by HTTPS: on, off (by HTTP only), redirect (308 to the same URL by HTTPS), or empty: either way.
+	ClientSecurity string `toml:"client_security" unit:"security"`
+	// Whether enablers must come by HTTPS: on, off (by HTTP only), or empty: either way.
+	BackendSecurity string `toml:"backend_security" unit:"security"`
+
+	// Whether answers carry the session id in a cookie.
+	ActiveCookie bool `toml:"active_cookie"`
+	// Whether answers carry the session id in the header Ias-Rs-Sessionid.
+	ActiveHeader bool `toml:"active_header"`
+	// Whether a session id whose connection or enabler is gone gets a new one. No: its request is answered with 400.
+	RenewOverlappedCookie bool `toml:"renew_overlapped_cookie"`
+	// Whether a session id names a connection to the back-end server as well as the server.
+	SocketLevelAffinity bool `toml:"socket_level_affinity"`
+	// Whether a session whose server is gone goes to another one, even without renew_overlapped_cookie.
+	AffinityFallback bool `toml:"affinity_fallback"`
+
+	// How a server is chosen for a request without a session: round_robin, least_conn (least requests in flight), p2c (the lesser of two
+	// at random) or hash (of the client's address).
+	Balance string `toml:"balance"`
+	// How long a request waits when no server can take it, then 503. 0: not at all.
+	QueueTimeout time.Duration `toml:"queue_timeout"`
+	// Failures in a row after which a server gets no requests for eject_time, unless there is no other. 0: never.
+	EjectAfter int `toml:"eject_after"`
+	// How long such a server gets no requests.
+	EjectTime time.Duration `toml:"eject_time"`
+
+	// Whether the back end is told the client's verified certificate, in SSL_CLIENT_CERT and its kin.
+	ForwardX509Identity bool `toml:"forward_x509_identity"`
+	// Pattern of the subject of certificates whose holders may forward the identity of others: * is any text, ? one character, \* a star.
+	ForwarderCertificateSubject string `toml:"forwarder_certificate_subject"`
+	// Pattern of the issuer of such certificates.
+	ForwarderCertificateIssuer string `toml:"forwarder_certificate_issuer"`
+
+	// Directory of pages that stand for the relay's own: 503.html for one status, 5xx.html for a class, error.html for the rest.
+	// Empty: none.
+	ErrorPages string `toml:"error_pages"`
+	// What one farm may use.
+	Limits FarmLimits `toml:"limits"`
+}
+
+// FarmLimits are what one farm may use. 0 or empty is no limit everywhere. In an rs.config they stand in [backend_farm] itself, with x_
+// in front.
+type FarmLimits struct {
+	// Most requests a second; more get 429.
+	MaxRPS int `toml:"max_rps"`
+	// Most requests in flight; more get 503.
+	MaxInflight int `toml:"max_inflight"`
+	// Most bytes of bodies a second, in each direction; what is above comes slower.
+	MaxBytesSec int64 `toml:"max_bytes_sec" unit:"bytes"`
+	// Longest request body in bytes, then 413; relay.max_request_body holds as well.
+	MaxRequestBody int64 `toml:"max_request_body" unit:"bytes"`
+	// Networks or addresses of clients that are let in; others get 403.
+	AllowIP []netip.Prefix `toml:"allow_ip"`
+	// Networks or addresses of clients that get 403, even if they are in allow_ip.
+	DenyIP []netip.Prefix `toml:"deny_ip"`
 }
 
 // Backend is one back-end server, that is one enabler's identity: [backend_server] of an rs.config, [[relay.backend]] in TOML.
@@ -49,6 +109,19 @@ type Backend struct {
 	Description string `toml:"description"`
 	// As log.verbosity, for this server; the highest of all holds. inherit (in a program: -1): that of the farm.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
+
+	// Another secret that is right as well, for the time in which one takes the place of the other. As token.
+	SecondToken string `toml:"second_token" unit:"secret"`
+	// Adapter addresses, as 01-23-45-67-89-ab, of which its enabler must have one. An enabler says itself which it has. Empty: any.
+	MAC []string `toml:"mac"`
+	// Pattern of the subject of the certificate that its enabler must present, as forwarder_certificate_subject. Empty: none is demanded.
+	CertificateSubject string `toml:"certificate_subject"`
+	// Servers with a higher number stand by: they get requests when none with a lower one can take them. 0 to 100.
+	Priority int `toml:"priority"`
+	// Most requests that its enabler runs at a time; more get 503. It goes before the enabler's own -jl. 1 to 1000000.
+	MaxJunction int `toml:"max_junction"`
+	// How long a connection to the back end may be idle before its enabler closes it; -jsl of them stay.
+	MaxJunctionIdle time.Duration `toml:"max_junction_idle"`
 }
 
 // DefaultRelayServer returns a relay server with the default of every field; Host is still to be set.
@@ -58,12 +131,16 @@ func DefaultRelayServer() RelayServer {
 
 // DefaultFarm returns a farm with the default of every field; ID is still to be set.
 func DefaultFarm() Farm {
-	return Farm{Enable: true, Verbosity: inherit, MaxClientBuffer: 1 << 20}
+	return Farm{
+		Enable: true, Verbosity: inherit, MaxClientBuffer: 1 << 20,
+		ActiveCookie: true, ActiveHeader: true, SocketLevelAffinity: true,
+		Balance: "round_robin", EjectAfter: 5, EjectTime: 10 * time.Second,
+	}
 }
 
 // DefaultBackend returns a back-end server with the default of every field; Farm and ID are still to be set.
 func DefaultBackend() Backend {
-	return Backend{Enable: true, Verbosity: inherit}
+	return Backend{Enable: true, Verbosity: inherit, MaxJunction: 1000, MaxJunctionIdle: 30 * time.Second}
 }
 
 const (

@@ -27,8 +27,27 @@ type Enabler struct {
 	LogTruncate bool
 	// text, json or auto, as log.format of the server.
 	LogFormat string
+	// Size from which on LogFile is put away under the name yymmddnn.olg and begun anew; 0: never.
+	LogSize int64
+	// Whether nothing is written to the terminal but errors: -q. Whether it is, at low verbosity as well: -dl.
+	Quiet, LogToTerminal bool
 	// Only check the command line.
 	Check bool
+	// Stop the enabler that runs for Farm and ID, or the only one there is, instead of being one: -s.
+	Stop bool
+	// Run in the background: -ud.
+	Daemon bool
+
+	// auto, http or ws: how lanes are opened.
+	Transport string
+	// Adapter addresses to present, as 01-23-45-67-89-ab; empty: those of the machine.
+	MACs []string
+	// Most requests at a time (-jl) and idle back-end connections to keep (-jsl) and to have at most (-jsh).
+	MaxJunction, SpareLow, SpareHigh int
+	// Most bytes of bodies that are held in memory: -cm.
+	MemoryBytes int64
+	// Address for /metrics, /healthz and /readyz; empty: none.
+	AdminListen string
 }
 
 // What ParseEnabler returns when the command line asks for something else than a start.
@@ -68,7 +87,7 @@ const commandLine = "command line"
 // The error is ErrHelp, ErrVersion, or an *Error with every mistake; the warnings are complete in any case.
 func ParseEnabler(args []string, env func(string) string, readFile func(string) ([]byte, error)) (*Enabler, []Warning, error) {
 	p := &enablerParser{problems: new(problems), env: env, readFile: readFile}
-	p.e = &Enabler{LogFormat: "auto", Retry: 5 * time.Second, Backend: BackendAddr{Host: "localhost", Port: 80}}
+	p.e = &Enabler{LogFormat: "auto", Transport: "auto", MaxJunction: 1000, SpareLow: 10, SpareHigh: 50, MemoryBytes: 64 << 20, Retry: 5 * time.Second, Backend: BackendAddr{Host: "localhost", Port: 80}}
 	words := make([]word, len(args))
 	for i, a := range args {
 		words[i] = word{text: a, at: where{file: commandLine}}

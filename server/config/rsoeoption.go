@@ -84,14 +84,14 @@ func refuse(why string) func(*enablerParser, word, string) bool {
 func setRelay(p *enablerParser, o word, v string) bool {
 	p.relayGiven = true
 	if c, ok := p.connection(o, v, relayParams); ok {
-		p.e.Relays = append(p.e.Relays, RelayAddr{c.TLS, c.host, c.port, c.urlSuffix})
+		p.e.Relays = append(p.e.Relays, RelayAddr{TLS: c.TLS, Host: c.host, Port: c.port, URLSuffix: c.urlSuffix})
 	}
 	return true // what is wrong in the string has been reported there
 }
 
 func setBackend(p *enablerParser, o word, v string) bool {
 	if c, ok := p.connection(o, v, backendParams); ok {
-		p.e.Backend = BackendAddr{c.TLS, c.host, c.port}
+		p.e.Backend = BackendAddr{TLS: c.TLS, Host: c.host, Port: c.port}
 	}
 	return true
 }
