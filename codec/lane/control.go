@@ -59,6 +59,7 @@ const (
 	CodeProtocol                     // the other end of the lane broke the protocol
 	CodeOverload                     // no resources for the stream
 	CodeGoingAway                    // the end is shutting down and took no new stream
+	CodeAffinityLost                 // the connection that the session is bound to was lost with all others of its epoch
 )
 
 // AppendReset appends a reset packet.
@@ -108,6 +109,28 @@ func ParseStatus(b []byte) (up bool, text []byte, err error) {
 		return false, nil, fmt.Errorf("lane: status %d, 0 or 1 is needed: %w", b[0], codec.ErrMalformed)
 	}
 	return b[0] == 1, b[1:], nil
+}
+
+// Socket names a connection of an enabler to its back end. The zero Socket names none.
+type Socket struct {
+	Epoch  uint32 // of the enabler: another one after each loss of all its connections
+	Number uint32 // from 1
+}
+
+// SocketLen is what a Socket takes in front of a head, in bytes.
+const SocketLen = 8
+
+// AppendSocket appends a Socket.
+func AppendSocket(dst []byte, s Socket) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, s.Epoch), s.Number)
+}
+
+// CutSocket takes a Socket off the data of a request or a response that has FlagSocket. head aliases b.
+func CutSocket(op Op, b []byte) (s Socket, head []byte, err error) {
+	if len(b) < SocketLen {
+		return s, nil, short(op, len(b), SocketLen)
+	}
+	return Socket{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, b[SocketLen:], nil
 }
 
 func short(op Op, got, want int) error {

@@ -111,3 +111,17 @@ func checkData(t *testing.T, in []byte, op Op, flags Flags, stream uint32, data 
 	t.Helper()
 	checkSplits(t, in, []Packet{{op, flags, stream, []byte(data)}}, nil)
 }
+
+func TestSocket(t *testing.T) {
+	want := Socket{Epoch: 0xfffffffe, Number: 7}
+	b := append(AppendSocket(nil, want), "GET"...)
+	got, head, err := CutSocket(OpRequest, b)
+	if got != want || string(head) != "GET" || err != nil {
+		t.Errorf("got %v, head %q, error %v", got, head, err)
+	}
+	for n := range SocketLen {
+		if _, _, err := CutSocket(OpRequest, b[:n]); !errors.Is(err, codec.ErrMalformed) {
+			t.Errorf("%d bytes: error %v, want %v", n, err, codec.ErrMalformed)
+		}
+	}
+}

@@ -11,8 +11,8 @@
 //
 //	op        from     data                                                          flags
 //	hello     both     version 1 | lane 2 | window 4 | heartbeat 4 (ms) | head 4     -
-//	request   relay    request head: canonical HTTP/1.1 text                         last, chunked, upgrade
-//	response  enabler  response head: canonical HTTP/1.1 text                        last, chunked, info, upgrade
+//	request   relay    request head: canonical HTTP/1.1 text                         last, chunked, upgrade, socket
+//	response  enabler  response head: canonical HTTP/1.1 text                        last, chunked, info, upgrade, socket
 //	data      both     body bytes                                                    last
 //	trailer   both     trailer fields as HTTP/1.1 text; ends the body                last
 //	credit    both     4 bytes: how many more body bytes its sender takes            -
@@ -21,8 +21,16 @@
 //	                   response says so already; taken, and without effect           -
 //	status    enabler  1 byte, 1 = back end up, 0 = down | text                      -
 //	ping pong both     8 bytes, returned as they are                                 -
-//	goaway    both     4 bytes: reconnect after so many ms; no new streams           -
+//	goaway    both     4 bytes: after how many ms to open another lane               -
 //	pad       both     anything; pushes what came before it through a proxy          -
+//	peers     relay    nothing: the list of relay servers, or its limits, changed    -
+//
+// A goaway of the enabler says that it wants no new streams. One of the relay says that the lane will end, and that another one should
+// be opened at once; new streams may come until then.
+//
+// With the flag socket the data begins with epoch 4 | socket 4: in a request, the connection to the back end that a session is bound to,
+// or zeros when it is to be bound to one; in its final response, the connection that was used. The epoch tells one life of an enabler's
+// connections from another.
 //
 // Source: our protocol; the two endless exchanges are those of the SQL Anywhere relay server.
 package lane
@@ -53,9 +61,10 @@ const (
 	OpPong
 	OpGoaway
 	OpPad
+	OpPeers
 )
 
-var opNames = [...]string{"", "hello", "request", "response", "data", "trailer", "credit", "reset", "upgraded", "status", "ping", "pong", "goaway", "pad"}
+var opNames = [...]string{"", "hello", "request", "response", "data", "trailer", "credit", "reset", "upgraded", "status", "ping", "pong", "goaway", "pad", "peers"}
 
 // String is the op's name.
 func (o Op) String() string {
@@ -74,6 +83,7 @@ const (
 	FlagChunked                   // the head says chunked: the length of the body is not known before its end
 	FlagUpgrade                   // the request asks for, or the response grants, another protocol
 	FlagUnseen                    // of a reset: the back end saw nothing of the request
+	FlagSocket                    // of a request or a response: the data begins with a Socket
 )
 
 // Lengths, in bytes.
@@ -233,7 +243,7 @@ func parseHead(b []byte, p *Packet) (size int, err error) {
 		return 0, nil
 	}
 	p.Op, p.Flags, p.Stream = Op(b[8]), Flags(b[9]), binary.BigEndian.Uint32(b[10:])
-	if p.Op == 0 || p.Op > OpPad {
+	if p.Op == 0 || p.Op > OpPeers {
 		return 0, fmt.Errorf("lane: unknown %v: %w", p.Op, codec.ErrMalformed)
 	}
 	if p.Op != OpData && size > MaxControl {
