@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"roundhouse/codec/http1"
@@ -32,24 +33,34 @@ var (
 	failBadURL        = fails("RSE_BAD_URL", 1001, 404)
 	failUnknownFarm   = fails("RSE_UNKNOWN_FARM", 1002, 404)
 	failFarmDisabled  = fails("RSE_FARM_DISABLED", 1003, 503)
+	failHTTPSRequired = fails("RSE_CLIENT_HTTPS_REQUIRED", 1004, 403)
+	failHTTPRequired  = fails("RSE_CLIENT_HTTP_REQUIRED", 1005, 403)
 	failRefused       = fails("RSE_BAD_REQUEST", 1006, 400) // with the status of the refusal
+	failDenied        = fails("RSE_DENIED", 1007, 403)
 	failNoBackend     = fails("RSE_NO_BACKEND", 1101, 503)
+	failAffinityLost  = fails("RSE_AFFINITY_LOST", 1102, 400)
 	failBackendDown   = fails("RSE_BACKEND_DOWN", 1103, 502)
 	failBackendReset  = fails("RSE_BACKEND_RESET", 1104, 502)
 	failChannelLost   = fails("RSE_CHANNEL_LOST", 1105, 502)
 	failBadResponse   = fails("RSE_BAD_RESPONSE", 1106, 502)
 	failHeaderTimeout = fails("RSE_TIMEOUT_HEADERS", 1201, 504)
+	failBodyTimeout   = fails("RSE_TIMEOUT_BODY", 1202, 504)
 	failClientTimeout = fails("RSE_CLIENT_TIMEOUT", 1203, 408)
 	failTooLarge      = fails("RSE_TOO_LARGE", 1301, 413)
 	failHeadTooLarge  = fails("RSE_HEADERS_TOO_LARGE", 1302, 431)
 	failNoMemory      = fails("RSE_NO_MEMORY", 1303, 503)
+	failBusy          = fails("RSE_BUSY", 1304, 503)
+	failRate          = fails("RSE_RATE", 1305, 429)
 	failClientGone    = fails("RSE_CLIENT_GONE", 1306, 499) // in logs only
 	failUnauthorized  = fails("RSE_OE_UNAUTHORIZED", 2001, 401)
 	failUnknownServer = fails("RSE_OE_UNKNOWN", 2002, 404)
 	failOEDisabled    = fails("RSE_OE_DISABLED", 2003, 403)
-	failOERequest     = fails("RSE_OE_REQUEST", 2008, 400)
+	failOESecurity    = fails("RSE_OE_SECURITY", 2004, 403)
+	failOEDuplicate   = fails("RSE_OE_DUPLICATE", 2005, 409)
 	failOEVersion     = fails("RSE_OE_VERSION", 2006, 426)
 	failShutdown      = fails("RSE_SHUTTING_DOWN", 2007, 503)
+	failOERequest     = fails("RSE_OE_REQUEST", 2008, 400)
+	failOEThrottled   = fails("RSE_OE_THROTTLED", 2009, 429)
 )
 
 // failureOf says what a reset of the enabler means for the client.
@@ -101,7 +112,8 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	dst = append(dst, "\r\nIas-Rs-Error: "...)
 	dst = strconv.AppendInt(dst, int64(f.number), 10)
-	if a.status == http.StatusServiceUnavailable {
+	dst = append(append(dst, "\r\nIas-Rs-Error-Text: "...), headerText(text)...)
+	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
 		dst = append(dst, "\r\nRetry-After: 1"...)
 	}
 	if a.status == http.StatusMethodNotAllowed {
@@ -118,6 +130,17 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 		dst = append(dst, body...)
 	}
 	return dst
+}
+
+// headerText is text as a field value: printable ASCII, at most 256 bytes. Some of it comes from enablers.
+func headerText(text string) string {
+	text = text[:min(len(text), 256)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // acceptOf copies the value of the first Accept field of a request head as it was sent; nil when there is none.

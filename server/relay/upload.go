@@ -175,7 +175,7 @@ func (x *exchange) checkRate() {
 	if x.client.conn.Paused() {
 		x.req.waits++
 		if cfg.ResponseTimeout > 0 && time.Duration(x.req.waits)*period >= cfg.ResponseTimeout {
-			x.fail(failHeaderTimeout, "The back-end server did not take the request.")
+			x.fail(failBodyTimeout, "The back-end server did not take the request.")
 			return
 		}
 		x.client.enter(phaseBody, period)
