@@ -52,8 +52,8 @@ func reference(t *testing.T) string {
 	docs := fieldDocs(t)
 	var out strings.Builder
 	var lists []field
-	var write func(title, prefix string, table reflect.Value, env bool)
-	write = func(title, prefix string, table reflect.Value, env bool) {
+	var write func(title, prefix string, table reflect.Value, list string)
+	write = func(title, prefix string, table reflect.Value, list string) { // list: the name of the list that it is an element of, with a dot
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n", title, docs[table.Type().Name()])
 		fmt.Fprint(&out, "| key | default | meaning |\n|---|---|---|\n")
 		var tables []field
@@ -63,7 +63,7 @@ func reference(t *testing.T) string {
 				t.Errorf("%s%s has no comment", prefix, f.name)
 			}
 			names := "`" + prefix + f.name + "`"
-			if env {
+			if list == "" {
 				names += "<br>`" + field{name: prefix + f.name}.env() + "`"
 			}
 			switch {
@@ -81,14 +81,14 @@ func reference(t *testing.T) string {
 			}
 		}
 		for _, f := range tables {
-			write("`["+prefix+f.name+"]`", prefix+f.name+".", f.value, env)
+			write("`["+list+prefix+f.name+"]`", prefix+f.name+".", f.value, list)
 		}
 	}
 	cfg := Default()
-	write("In front of all tables", "", reflect.ValueOf(cfg).Elem(), true)
+	write("In front of all tables", "", reflect.ValueOf(cfg).Elem(), "")
 	for _, f := range lists {
 		element, _ := appendDefault(f.value)
-		write("`[["+f.name+"]]`", "", element, false)
+		write("`[["+f.name+"]]`", "", element, f.name+".")
 	}
 	writeEServerKeys(&out)
 	writeOptions(&out)

@@ -158,12 +158,14 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	}
 	other.Engine.Modes = []EngineMode{{Mode: "1", Procedure: "P"}, {Mode: "-1", zeros: 1<<fieldIndex("startup_flags") | 1<<fieldIndex("application")}}
 	other.Engine.Runs = []EngineRun{{When: "monitor", Procedure: "P", Every: time.Second}, {When: "auto", Procedure: "Q", Application: "A", UserName: "U"}}
-	other.Relay.Farms = []Farm{{ID: "a", Enable: true, Verbosity: 2, MaxClientBuffer: 5000, Description: "\"quoted\"\té\\"}}
+	other.Relay.Farms = []Farm{farmWith("a", func(f *Farm) { f.Verbosity, f.MaxClientBuffer, f.Description = 2, 5000, "\"quoted\"\té\\" })}
 	other.Relay.Servers = []RelayServer{{Host: "::1", HTTPPort: 0, HTTPSPort: 9, Enable: false}}
-	other.Relay.Backends = []Backend{{Farm: "a", ID: "b", Enable: false, Verbosity: inherit}}
+	other.Relay.Backends = []Backend{backendWith("a", "b", func(b *Backend) { b.Enable, b.MAC = false, []string{"01-23-45-67-89-ab"} })}
 
-	secrets := map[string]*string{"control": &other.Engine.ControlPassword, "token": &other.Engine.DialIn.Token, "password": &other.Engine.Defaults.Password,
-		"proxy": &other.Router.Server.ProxyPassword}
+	secrets := map[string]*string{
+		"other control": &other.Engine.ControlPassword, "other token": &other.Engine.DialIn.Token, "other password": &other.Engine.Defaults.Password,
+		"other proxy": &other.Router.Server.ProxyPassword, "other key": &other.Relay.Trust.AffinityKey, "token:other": &other.Relay.Trust.AutoConfig,
+	}
 	for _, secret := range secrets {
 		*secret = "" // a dump masks them
 	}
@@ -178,8 +180,8 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		t.Errorf("by TOML: got %+v\nwant %+v\nfrom %s", got, other, dump.String())
 	}
 	other.Engine.DialIn.Listen = dialIn
-	for name, secret := range secrets {
-		*secret = "other " + name
+	for value, secret := range secrets {
+		*secret = value
 	}
 	other.Engine.Modes, other.Engine.Runs = nil, nil
 	other.Relay.Farms, other.Relay.Servers, other.Relay.Backends = nil, nil, nil
@@ -218,7 +220,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, row := range []struct{ toml, want string }{
-		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are access, admin, drain_grace, drain_timeout, engine, limits, log, loops, relay, router`},
+		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are access, admin, drain_grace, drain_timeout, engine, handover_timeout, limits, log, loops, relay, router`},
 		{`relay.lisen = ["x"]`, `f.toml:2: field "relay.lisen": unknown; there are `},
 		{`[relay.x]`, `f.toml:2: field "relay.x": unknown; there are `},
 		{`relay = 1`, `f.toml:2: field "relay": a table, not a value`},
@@ -228,6 +230,11 @@ func TestMistakes(t *testing.T) {
 		{`[[relay]]`, `f.toml:2: field "relay": one table: write [relay]`},
 		{`[relay.farm]`, `f.toml:2: field "relay.farm": a list of tables: write [[relay.farm]]`},
 		{`[[relay.farm.x]]`, `f.toml:2: field "relay.farm": a list of tables: write [[relay.farm]]`},
+		{`[relay.farm.limits]`, `f.toml:2: field "relay.farm": a list of tables: write [[relay.farm]]`},
+		{"[[relay.farm]]\n[[relay.farm.limits]]", `f.toml:3: field "relay.farm.limits": one table: write [relay.farm.limits]`},
+		{"[[relay.farm]]\n[relay.farm.hosts]", `f.toml:3: field "relay.farm.hosts": a value: write hosts = ...`},
+		{"[[relay.farm]]\n[relay.farm.limits]\nmax_rps = \"x\"", `f.toml:4: field "relay.farm.limits.max_rps": value "x": a whole number`},
+		{"[[relay.farm]]\nlimits.max_rsp = 1", `f.toml:3: field "relay.farm.limits.max_rsp": unknown; there are allow_ip, deny_ip, max_bytes_sec,`},
 		{`[relay.listen]`, `f.toml:2: field "relay.listen": a value: write listen = ...`},
 		{`loops = "1"`, `f.toml:2: field "loops": value "1": a whole number`},
 		{`loops = 1.5`, `f.toml:2: field "loops": value "1.5": a whole number`},
@@ -439,6 +446,21 @@ func TestSizes(t *testing.T) {
 		}
 		if back, _ := parseSize(formatSize(want)); want > 0 && back != want {
 			t.Errorf("%d is written as %q", want, formatSize(want))
+		}
+	}
+}
+
+// TestTableOfAListElement reads the three forms of a table in an element of a list.
+func TestTableOfAListElement(t *testing.T) {
+	cfg, _, err := loadTOML("[[relay.farm]]\nid = \"a\"\n[relay.farm.limits]\nmax_rps = 7\n" +
+		"[[relay.farm]]\nid = \"b\"\nlimits.max_bytes_sec = \"1m\"\n[[relay.farm]]\nid = \"c\"\nlimits = {deny_ip = [\"10.0.0.1\"]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []FarmLimits{{MaxRPS: 7}, {MaxBytesSec: 1 << 20}, {DenyIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}}}
+	for i, f := range cfg.Relay.Farms {
+		if !reflect.DeepEqual(f.Limits, want[i]) {
+			t.Errorf("farm %s: %+v, want %+v", f.ID, f.Limits, want[i])
 		}
 	}
 }

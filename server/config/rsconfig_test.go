@@ -14,6 +14,22 @@ func loadRS(strict bool, texts map[string]string) (*Config, []Warning, error) {
 	return Load(Sources{RSConfig: "rs.config", Strict: strict, ReadFile: files(texts)})
 }
 
+// farmWith returns a farm with its defaults, but for what change does.
+func farmWith(id string, change func(*Farm)) Farm {
+	f := DefaultFarm()
+	f.ID = id
+	change(&f)
+	return f
+}
+
+// backendWith is farmWith for a back-end server.
+func backendWith(farm, id string, change func(*Backend)) Backend {
+	b := DefaultBackend()
+	b.Farm, b.ID = farm, id
+	change(&b)
+	return b
+}
+
 func TestRSConfigSample(t *testing.T) {
 	cfg, warnings, err := Load(Sources{RSConfig: "testdata/rs.config", Environ: []string{"ROUNDHOUSE_RELAY_LISTEN=:1"}})
 	if err != nil {
@@ -25,13 +41,17 @@ func TestRSConfigSample(t *testing.T) {
 		{Enable: false, Host: "192.0.2.7", HTTPPort: 8080, HTTPSPort: 0},
 	}
 	wantFarms := []Farm{
-		{ID: "acme.sync", Enable: true, Verbosity: inherit, MaxClientBuffer: 512 << 10},
-		{ID: "acme.web", Enable: false, Verbosity: 3, MaxClientBuffer: 1 << 20, Description: "<a href='mailto:x@example.com'>x</a> # 2"},
+		farmWith("acme.sync", func(f *Farm) { f.MaxClientBuffer = 512 << 10 }),
+		farmWith("acme.web", func(f *Farm) {
+			f.Enable, f.Verbosity, f.Description = false, 3, "<a href='mailto:x@example.com'>x</a> # 2"
+		}),
 	}
 	wantBackends := []Backend{
-		{Farm: "acme.sync", ID: "ml1", Enable: true, Verbosity: 5, Token: "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"},
-		{Farm: "acme.web", ID: "ml1", Enable: true, Verbosity: inherit, Token: "a b=c"},
-		{Farm: "acme.web", ID: "ml2", Enable: true, Verbosity: inherit, Token: ""},
+		backendWith("acme.sync", "ml1", func(b *Backend) {
+			b.Verbosity, b.Token = 5, "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+		}),
+		backendWith("acme.web", "ml1", func(b *Backend) { b.Token = "a b=c" }),
+		backendWith("acme.web", "ml2", func(*Backend) {}),
 	}
 	if !reflect.DeepEqual(r.Servers, wantServers) {
 		t.Errorf("servers %+v\nwant %+v", r.Servers, wantServers)
@@ -202,13 +222,11 @@ func TestRSConfigUnset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultFarm()
-	want.ID = "F"
-	if got := cfg.Relay.Farms[0]; got != want {
+	if got, want := cfg.Relay.Farms[0], farmWith("F", func(*Farm) {}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := cfg.Relay.Backends[0]; got != (Backend{Farm: "F", ID: "s", Enable: true, Verbosity: inherit}) {
-		t.Errorf("got %+v", got)
+	if got, want := cfg.Relay.Backends[0], backendWith("F", "s", func(*Backend) {}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -27,6 +27,7 @@ func TestEnabler(t *testing.T) {
 	base := func(change func(*Enabler)) Enabler {
 		e := Enabler{
 			Farm: "F", ID: "S", Retry: 5 * time.Second, LogFormat: "auto",
+			Transport: "auto", MaxJunction: 1000, SpareLow: 10, SpareHigh: 50, MemoryBytes: 64 << 20,
 			Backend: BackendAddr{Host: "localhost", Port: 80},
 			Relays:  []RelayAddr{{Host: "h", Port: 80, URLSuffix: "/srv/iarelayserver"}},
 		}
@@ -34,7 +35,7 @@ func TestEnabler(t *testing.T) {
 		return e
 	}
 	relay := func(host string, port int, suffix string, tls TLS) func(*Enabler) {
-		return func(e *Enabler) { e.Relays = []RelayAddr{{tls, host, port, suffix}} }
+		return func(e *Enabler) { e.Relays = []RelayAddr{{TLS: tls, Host: host, Port: port, URLSuffix: suffix}} }
 	}
 	for _, row := range []struct {
 		line string
@@ -48,7 +49,7 @@ func TestEnabler(t *testing.T) {
 		{least + "-t -t", base(func(e *Enabler) { e.Token = "-t" })},
 		{least + "-cs port=8000;", base(func(e *Enabler) { e.Backend.Port = 8000 })},
 		{least + "-cs host=b;https=1;certificate_name=n", base(func(e *Enabler) {
-			e.Backend = BackendAddr{TLS{HTTPS: true, CertificateName: "n"}, "b", 443}
+			e.Backend = BackendAddr{TLS: TLS{HTTPS: true, CertificateName: "n"}, Host: "b", Port: 443}
 		})},
 		{least + "-cr host=i;port=81", base(func(e *Enabler) {
 			e.Relays = append(e.Relays, RelayAddr{Host: "i", Port: 81, URLSuffix: "/srv/iarelayserver"})
@@ -186,8 +187,9 @@ func TestEnablerFiles(t *testing.T) {
 	got, _, err := parse("@oe.config -d 9", env, texts)
 	want := &Enabler{
 		Farm: "F", ID: "S", Token: "secret", Verbosity: 2, Retry: 9 * time.Second, LogFile: "x y", LogFormat: "auto",
+		Transport: "auto", MaxJunction: 1000, SpareLow: 10, SpareHigh: 50, MemoryBytes: 64 << 20,
 		Backend: BackendAddr{Host: "b", Port: 80},
-		Relays:  []RelayAddr{{TLS{TrustedCertificates: "a b"}, "h", 80, "/srv/iarelayserver"}},
+		Relays:  []RelayAddr{{TLS: TLS{TrustedCertificates: "a b"}, Host: "h", Port: 80, URLSuffix: "/srv/iarelayserver"}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v\ngot  %+v\nwant %+v", err, got, want)

@@ -109,17 +109,21 @@ func (r *tomlReader) enter(t tomlTable, header *unstable.Node) tomlTable {
 		switch {
 		case isList && last && header.Kind == unstable.ArrayTable:
 			return r.add(t, f, r.where(keys.Node()))
+		case isList && !last && f.value.Len() > 0: // a table of the last element
+			i := f.value.Len() - 1
+			t = tomlTable{f.value.Index(i), fmt.Sprintf("%s%s[%d].", t.path, f.name, i)}
 		case f.value.Kind() == reflect.Struct && !(last && header.Kind == unstable.ArrayTable):
 			t = tomlTable{f.value, t.path + f.name + "."}
-			r.from[strings.TrimSuffix(t.path, ".")] = origin{r.where(keys.Node()), strings.TrimSuffix(t.path, ".")}
+			path := strings.TrimSuffix(t.path, ".")
+			r.from[path] = origin{r.where(keys.Node()), plainPath(path)}
 		default:
 			want := fmt.Sprintf("a value: write %s = ...", f.name)
 			if isList {
-				want = fmt.Sprintf("a list of tables: write [[%s]], and nothing below it", t.path+f.name)
+				want = fmt.Sprintf("a list of tables: write [[%s]]", plainPath(t.path)+f.name)
 			} else if f.value.Kind() == reflect.Struct {
-				want = fmt.Sprintf("one table: write [%s]", t.path+f.name)
+				want = fmt.Sprintf("one table: write [%s]", plainPath(t.path)+f.name)
 			}
-			r.fail(r.where(keys.Node()), "field %q: %s", t.path+f.name, want)
+			r.fail(r.where(keys.Node()), "field %q: %s", plainPath(t.path)+f.name, want)
 			return tomlTable{}
 		}
 	}
