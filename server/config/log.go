@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"roundhouse/server/logfile"
 )
 
 // VerbosityLevel returns the least level of log records at a verbosity of the original: 0 errors, 1 informative ones too,
@@ -30,11 +32,14 @@ func (l Log) MinLevel() slog.Level {
 	return level
 }
 
-// NewLogger returns a logger that writes records of level and above to w. format is auto, text or json; auto is text if w
-// is a terminal.
+// NewLogger returns a logger that writes records of level and above to w. format is auto, text, json or rs; auto is text if w
+// is a terminal, rs is the lines of the original, see package logfile.
 func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	least := new(slog.LevelVar)
 	least.Set(level)
+	if format == "rs" {
+		return slog.New(leveled{logfile.NewHandler(w, least), least})
+	}
 	options := &slog.HandlerOptions{Level: least}
 	if format == "json" || format == "auto" && !isTerminal(w) {
 		return slog.New(leveled{slog.NewJSONHandler(w, options), least})

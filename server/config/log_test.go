@@ -9,7 +9,7 @@ import (
 
 // TestSetLevel changes the level of a logger, of those derived from it, and of none that is somebody else's.
 func TestSetLevel(t *testing.T) {
-	for _, format := range []string{"text", "json"} {
+	for _, format := range []string{"text", "json", "rs"} {
 		var out bytes.Buffer
 		log := NewLogger(&out, format, slog.LevelWarn)
 		derived := log.With("a", 1).WithGroup("g")
