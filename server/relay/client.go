@@ -37,12 +37,12 @@ func (s *shard) newClient(conn *loop.Conn) *client {
 	c := &client{s: s, conn: conn}
 	if a := conn.Remote(); a.IsValid() {
 		c.ip = a.Addr().AppendTo(nil)
-		c.trusted = s.relay.trusts(a.Addr())
+		c.trusted = s.view.trusts(a.Addr())
 	}
 	conn.SetWatermarks(clientHigh, clientHigh/4)
 	c.timer.Init(s.loop, c.expired)
 	s.stats.clients.Add(1)
-	c.enter(phaseIdle, s.relay.cfg.Relay.IdleTimeout)
+	c.enter(phaseIdle, s.view.cfg.Relay.IdleTimeout)
 	return c
 }
 
@@ -86,7 +86,7 @@ func (c *client) expired() {
 
 // enterStream follows the head of the answer: from here on no time limit holds but that the client takes what it is sent.
 func (c *client) enterStream() {
-	c.enter(phaseStream, c.s.relay.cfg.Relay.IdleTimeout)
+	c.enter(phaseStream, c.s.view.cfg.Relay.IdleTimeout)
 }
 
 // checkTaken cuts a client that has taken nothing of its answer since the last look, though there was something to take.
@@ -125,7 +125,7 @@ func (c *client) step(in []byte) int {
 
 // readHead begins an exchange when the head at the front of in is complete.
 func (c *client) readHead(in []byte) int {
-	n, err := c.s.req.Parse(in, &c.s.relay.limits)
+	n, err := c.s.req.Parse(in, &c.s.view.limits)
 	if err != nil {
 		e := err.(*http1.Error) // Parse returns nothing else
 		c.s.stats.refusals[e.Reason].Add(1)
@@ -143,7 +143,7 @@ func (c *client) readHead(in []byte) int {
 			return len(in)
 		}
 		if c.phase == phaseIdle {
-			c.enter(phaseHead, c.s.relay.cfg.Relay.HeaderTimeout)
+			c.enter(phaseHead, c.s.view.cfg.Relay.HeaderTimeout)
 		}
 		return 0
 	}
@@ -165,15 +165,15 @@ func (c *client) begin(q *http1.Request) {
 		c.reject(q, failBadURL, "The URL names no farm.")
 		return
 	}
-	f := r.table.Farm(to.farm)
+	f := c.s.view.farm(to.farm)
 	switch {
 	case f == nil:
 		c.reject(q, failUnknownFarm, "There is no farm of this name.")
-	case !f.Enable:
+	case !f.conf.Enable:
 		c.reject(q, failFarmDisabled, "The farm is disabled.")
-	case r.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > r.cfg.Relay.MaxRequestBody:
+	case c.s.view.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > c.s.view.cfg.Relay.MaxRequestBody:
 		c.reject(q, failTooLarge, "The body of the request is too large.")
-	case r.held.Load() > r.memory:
+	case r.held.Load() > c.s.view.memory:
 		c.reject(q, failNoMemory, "The relay server holds too much for slow clients.")
 	default:
 		c.startExchange(q, f, to.path)
@@ -210,7 +210,7 @@ func (c *client) send(f *failure, a answer, text string, took time.Duration) {
 
 // nextRequest makes the connection ready for its next request.
 func (c *client) nextRequest() {
-	c.enter(phaseIdle, c.s.relay.cfg.Relay.IdleTimeout)
+	c.enter(phaseIdle, c.s.view.cfg.Relay.IdleTimeout)
 	if c.s.relay.draining.Load() {
 		c.lastRequest()
 	}
@@ -226,12 +226,12 @@ func (c *client) nextRequest() {
 
 // lastRequest gives an idle connection a moment to bring one more request: it may be on its way, and would be lost.
 func (c *client) lastRequest() {
-	grace := c.s.relay.cfg.DrainGrace
+	grace := c.s.view.cfg.DrainGrace
 	if grace == 0 {
 		c.conn.Close()
 		return
 	}
-	c.enter(phaseIdle, min(grace, c.s.relay.cfg.Relay.IdleTimeout))
+	c.enter(phaseIdle, min(grace, c.s.view.cfg.Relay.IdleTimeout))
 }
 
 // Drained gives credit for what has left the output.

@@ -70,24 +70,25 @@ func (c *client) admit(k *call) (server *farm.Server, f *failure, text string) {
 	if k.proto != "1" {
 		return nil, failOEVersion, "Ias-Rs-Proto is not 1, the only version known here."
 	}
-	fm := r.table.Farm([]byte(k.farm))
+	v := c.s.view
+	fm := v.farm([]byte(k.farm))
 	if fm == nil {
 		return nil, failUnknownServer, "The farm is not configured. Names are case-sensitive."
 	}
-	b := r.backends[backendKey{k.farm, k.server}]
+	s, b := v.server(k.farm, k.server)
 	if b == nil {
 		return nil, failUnknownServer, "The farm has no back-end server of this id. Ids are case-sensitive."
 	}
 	if !b.CheckToken(k.token) {
 		return nil, failUnauthorized, "The token is wrong."
 	}
-	if !fm.Enable || !b.Enable {
+	if !fm.conf.Enable || !b.Enable {
 		return nil, failOEDisabled, "The farm or the back-end server is disabled."
 	}
 	if r.draining.Load() {
 		return nil, failShutdown, "The relay server is shutting down."
 	}
-	return fm.Server(k.server), nil, ""
+	return s, nil, ""
 }
 
 // peer is one relay server in the answer to a peers call.
@@ -104,7 +105,7 @@ func (c *client) peers(q *http1.Request) {
 	r := c.s.relay
 	lanes := len(r.shards)
 	var list []peer
-	for _, p := range r.cfg.Relay.Servers {
+	for _, p := range c.s.view.cfg.Relay.Servers {
 		if p.Enable {
 			list = append(list, peer{p.Host, p.HTTPPort, p.HTTPSPort, lanes, p.Description})
 		}
@@ -113,9 +114,9 @@ func (c *client) peers(q *http1.Request) {
 		list = append(list, c.self(string(q.Host), lanes))
 	}
 	body, err := json.Marshal(map[string]any{
-		"generation": r.began.UnixNano(), "peers": list, "lanes": lanes, "features": []string{},
-		"heartbeat_sec": r.cfg.Relay.Heartbeat.Seconds(),
-		"limits":        map[string]any{"head": maxAnswerHead, "window": r.cfg.Relay.StreamWindow},
+		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{},
+		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
+		"limits":        map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow},
 	})
 	if err != nil {
 		panic("BUG: relay: " + err.Error())

@@ -70,21 +70,21 @@ func (r *response) stalls(unacked int) bool {
 }
 
 // startExchange sends a request to a back-end server. q and path are valid during the call.
-func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
+func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
 	s := c.s
-	server, to, ok := s.roster.Pick(f, nil)
+	server, to, ok := s.roster.Pick(f.farm, nil)
 	if !ok {
 		c.reject(q, failNoBackend, "No back-end server of the farm is connected to this relay server.")
 		return
 	}
 	x := s.newExchange()
-	x.s, x.client, x.farm, x.server, x.began = s, c, f, server, s.loop.Now()
+	x.s, x.client, x.farm, x.server, x.began = s, c, f.farm, server, s.loop.Now()
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
 	x.req.left, x.resp.left = q.ContentLength, -1
 	x.req.bodyless = !q.Chunked && q.ContentLength == 0
 	x.req.head = http1.AppendRequest(x.req.head[:0], q, &http1.Forward{
-		Path: path, RemoteIP: c.ip, DefaultHost: f.ID, Proto: "http", Via: Via, Trusted: c.trusted,
+		Path: path, RemoteIP: c.ip, DefaultHost: f.conf.ID, Proto: "http", Via: Via, Trusted: c.trusted,
 	})
 	x.req.path = len(q.Method) + 1 + len(path)
 	if len(x.req.head) > lane.MaxControl { // what is added may make a head too long that the limits let through
@@ -102,7 +102,7 @@ func (c *client) startExchange(q *http1.Request, f *farm.Farm, path []byte) {
 	s.stats.inFlight.Add(1)
 	switch {
 	case q.Upgrade, q.Expect100: // it is the back end's turn
-		c.enter(phaseAnswer, s.relay.cfg.Relay.ResponseTimeout)
+		c.enter(phaseAnswer, s.view.cfg.Relay.ResponseTimeout)
 	case x.req.bodyless:
 		x.requestSent()
 	default:
@@ -137,7 +137,7 @@ func (x *exchange) open(to *link) bool {
 func (x *exchange) requestSent() {
 	x.req.done = true
 	if !x.resp.started {
-		x.client.enter(phaseAnswer, x.s.relay.cfg.Relay.ResponseTimeout)
+		x.client.enter(phaseAnswer, x.s.view.cfg.Relay.ResponseTimeout)
 	}
 }
 

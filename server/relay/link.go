@@ -45,8 +45,8 @@ func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool)
 	l := s.lanes[key]
 	if l == nil {
 		l = &link{s: s, key: key, server: server, remote: conn.Remote().String()}
-		l.end = laneio.New(s.loop, s.relay.cfg.Relay.Heartbeat, l)
-		l.grant, l.high = buffers(s.relay.cfg.Relay.StreamWindow, s.relay.farms[key.farm].MaxClientBuffer)
+		l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
+		l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
 		l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
 		l.opening.Arm(openingTime)
 		s.lanes[key] = l
@@ -56,7 +56,7 @@ func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool)
 		l.end.SetOut(conn)
 		l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
 			Version: lane.Version, Lane: uint16(key.number), Window: uint32(l.grant),
-			Heartbeat: uint32(s.relay.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
+			Heartbeat: uint32(s.view.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
 		}))
 		l.maybeJoin()
 		return

@@ -12,7 +12,6 @@ import (
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
-	"roundhouse/routing/farm"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
@@ -24,21 +23,17 @@ const Via = "1.1 roundhouse"
 // Relay is the relay door. Its methods are safe for concurrent use; none may be called on a loop.
 type Relay struct {
 	// Fixed at start.
-	cfg      *config.Config
-	log      *slog.Logger
-	group    *loop.Group
-	table    *farm.Table
-	farms    map[string]*config.Farm
-	backends map[backendKey]*config.Backend
-	shards   []*shard
-	access   *accessLog
-	limits   http1.Limits // of requests
-	answers  http1.Limits // of responses
-	memory   int64        // bytes of bodies that may be held back for slow clients, all together
-	began    time.Time
+	log     *slog.Logger
+	group   *loop.Group
+	shards  []*shard
+	access  *accessLog
+	answers http1.Limits // of responses
+	machine int64        // bytes of memory
+	began   time.Time
 
 	// Any goroutine.
-	acceptors []*loop.Acceptor // written by Listen only
+	view      atomic.Pointer[view] // in force; a loop looks at its shard's
+	acceptors []*loop.Acceptor     // written by Listen only
 	draining  atomic.Bool
 	held      atomic.Int64 // bytes of bodies held back for slow clients
 }
@@ -46,52 +41,37 @@ type Relay struct {
 // maxAnswerHead is the longest head of an answer that enablers are told to let through, in bytes.
 const maxAnswerHead = lane.MaxControl / 2
 
-type backendKey struct{ farm, id string }
-
 // New returns a relay door on the loops of g. The configuration must be valid; it is only read. machineBytes is the memory of
 // the machine.
 func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64) (*Relay, error) {
 	r := &Relay{
-		cfg: cfg, log: log, group: g, began: time.Now(), memory: cfg.Limits.MemoryLimit(machineBytes),
-		farms: map[string]*config.Farm{}, backends: map[backendKey]*config.Backend{},
-		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
-			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
+		log: log, group: g, began: time.Now(), machine: machineBytes,
 		// The enabler has judged an answer, and written it anew: it may have grown by a few bytes and fields. A refusal here
 		// would cost the lane.
 		answers: http1.Limits{RequestLine: lane.MaxControl, Head: lane.MaxControl, Fields: 1000, Trailer: lane.MaxControl},
 	}
-	var farms []farm.FarmSpec
-	for i := range cfg.Relay.Farms {
-		f := &cfg.Relay.Farms[i]
-		r.farms[f.ID] = f
-		farms = append(farms, farm.FarmSpec{ID: f.ID, Enable: f.Enable})
+	v, err := newView(cfg, nil, machineBytes)
+	if err != nil {
+		return nil, err
 	}
-	var servers []farm.ServerSpec
-	for i := range cfg.Relay.Backends {
-		b := &cfg.Relay.Backends[i]
-		r.backends[backendKey{b.Farm, b.ID}] = b
-		servers = append(servers, farm.ServerSpec{Farm: b.Farm, ID: b.ID, Enable: b.Enable})
-	}
-	var err error
-	if r.table, err = farm.NewTable(farms, servers); err != nil {
-		return nil, fmt.Errorf("relay: %w", err)
-	}
+	r.view.Store(v)
 	if r.access, err = openAccessLog(cfg.Relay.AccessLog, log); err != nil {
 		return nil, fmt.Errorf("relay: access log: %w", err)
 	}
 	for _, l := range g.Loops() {
-		r.shards = append(r.shards, newShard(r, l))
+		r.shards = append(r.shards, newShard(r, l, v))
 	}
 	return r, nil
 }
 
 // Listen opens the listeners of the configuration and starts to accept. On an error none is left open.
 func (r *Relay) Listen() error {
-	limit := r.cfg.Limits.MaxConnections
+	cfg := r.view.Load().cfg
+	limit := cfg.Limits.MaxConnections
 	if limit == 0 {
 		limit = loop.DescriptorLimit() - reservedDescriptors
 	}
-	for _, addr := range r.cfg.Relay.Listen {
+	for _, addr := range cfg.Relay.Listen {
 		ln, err := handover.Listen("tcp", addr)
 		if err != nil {
 			r.closeListeners()
@@ -137,7 +117,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 	r.draining.Store(true)
 	r.closeListeners()
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].lastRequests() })
-	grace := time.Now().Add(r.cfg.DrainGrace)
+	grace := time.Now().Add(r.view.Load().cfg.DrainGrace)
 	loop.WaitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) })
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
 	if !loop.WaitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
@@ -176,8 +156,8 @@ func (r *Relay) InFlight() int64 {
 }
 
 // trusts tells whether the identity fields of a peer are believed.
-func (r *Relay) trusts(a netip.Addr) bool {
-	for _, p := range r.cfg.Relay.TrustedProxies {
+func (v *view) trusts(a netip.Addr) bool {
+	for _, p := range v.cfg.Relay.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}

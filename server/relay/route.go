@@ -21,7 +21,7 @@ type route struct {
 
 // route finds out what the path of a request, in origin form with its query, is for.
 func (s *shard) route(path []byte) route {
-	cfg := &s.relay.cfg.Relay
+	cfg := &s.view.cfg.Relay
 	for _, p := range cfg.ClientPrefixes {
 		if rest, ok := cutPrefix(path, p); ok {
 			return s.routeClient(rest)

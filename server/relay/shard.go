@@ -12,6 +12,7 @@ import (
 type shard struct {
 	relay  *Relay
 	loop   *loop.Loop
+	view   *view
 	roster *farm.Roster[*link]
 	lanes  map[laneKey]*link
 
@@ -28,8 +29,8 @@ type shard struct {
 	stats stats
 }
 
-func newShard(r *Relay, l *loop.Loop) *shard {
-	s := &shard{relay: r, loop: l, roster: farm.NewRoster[*link](r.table), lanes: map[laneKey]*link{}}
+func newShard(r *Relay, l *loop.Loop, v *view) *shard {
+	s := &shard{relay: r, loop: l, view: v, roster: farm.NewRoster[*link](v.table), lanes: map[laneKey]*link{}}
 	s.stats.init()
 	s.logTimer.Init(l, s.flushAccesses)
 	return s

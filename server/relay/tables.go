@@ -84,13 +84,13 @@ type RequestRow struct {
 // Farms returns all farms, in the order of the configuration. As all tables it asks every loop and waits for the answers, each
 // loop's at a moment of its own; a loop that is stopping adds nothing.
 func (r *Relay) Farms() []FarmRow {
-	tallies := r.tally()
+	tallies, v := r.tally(), r.view.Load()
 	rows := []FarmRow{}
-	for _, f := range r.table.Farms() {
-		row := FarmRow{ID: f.ID, Enabled: f.Enable, Description: r.farms[f.ID].Description, Servers: len(f.Servers)}
+	for _, f := range v.table.Farms() {
+		row := FarmRow{ID: f.ID, Enabled: f.Enable, Description: v.of(f).conf.Description, Servers: len(f.Servers)}
 		live, complete := false, true
 		for _, s := range f.Servers {
-			t := &tallies[s.Index]
+			t := tallyOf(tallies, f.ID, s.ID)
 			if t.lanes > 0 {
 				row.Connected++
 			}
@@ -114,11 +114,11 @@ func (r *Relay) Farms() []FarmRow {
 
 // Servers returns all back-end servers, farm by farm, in the order of the configuration.
 func (r *Relay) Servers() []ServerRow {
-	tallies := r.tally()
+	tallies, v := r.tally(), r.view.Load()
 	rows := []ServerRow{}
-	for _, f := range r.table.Farms() {
+	for _, f := range v.table.Farms() {
 		for _, s := range f.Servers {
-			t, b := &tallies[s.Index], r.backends[backendKey{f.ID, s.ID}]
+			t, b := tallyOf(tallies, f.ID, s.ID), v.backends[s.Index]
 			rows = append(rows, ServerRow{
 				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
 				Lanes: t.lanes, Draining: t.draining, Loops: t.loops, Up: t.lanes > 0 && !t.down,
@@ -180,28 +180,41 @@ type tally struct {
 	rtt                             time.Duration
 }
 
-// tally sums up the lanes of every server, by Server.Index.
-func (r *Relay) tally() []tally {
-	n := 0
-	for _, f := range r.table.Farms() {
-		n += len(f.Servers)
-	}
-	parts := make([][]tally, len(r.shards)) // each written by one loop
+// serverName names a back-end server in every view.
+type serverName struct{ farm, server string }
+
+// tally sums up the lanes of every server. One without lanes is not in it.
+func (r *Relay) tally() map[serverName]*tally {
+	parts := make([]map[serverName]*tally, len(r.shards)) // each written by one loop
 	r.group.Each(func(l *loop.Loop) {
-		s := r.shards[l.Index()]
-		part := make([]tally, n)
-		for _, l := range s.lanes {
-			part[l.server.Index].count(l)
+		part := map[serverName]*tally{}
+		for _, l := range r.shards[l.Index()].lanes {
+			name := serverName{l.key.farm, l.key.server}
+			if part[name] == nil {
+				part[name] = new(tally)
+			}
+			part[name].count(l)
 		}
 		parts[l.Index()] = part
 	})
-	all := make([]tally, n)
+	all := map[serverName]*tally{}
 	for _, part := range parts {
-		for i := range part { // none when the loop is stopping
-			all[i].add(&part[i])
+		for name, t := range part { // none when the loop is stopping
+			if all[name] == nil {
+				all[name] = new(tally)
+			}
+			all[name].add(t)
 		}
 	}
 	return all
+}
+
+// tallyOf returns the tally of one server, of zeros if it has no lanes.
+func tallyOf(all map[serverName]*tally, farm, server string) tally {
+	if t := all[serverName{farm, server}]; t != nil {
+		return *t
+	}
+	return tally{}
 }
 
 // count adds a lane of a loop's part.

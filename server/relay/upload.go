@@ -51,7 +51,7 @@ func (x *exchange) takeBody(in []byte) int {
 // takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer
 // section is taken whole or not at all.
 func (x *exchange) takeChunks(in []byte) int {
-	limits := &x.s.relay.limits
+	limits := &x.s.view.limits
 	done := 0
 	for {
 		data, n, kind, err := x.req.chunks.Next(in[done:], limits)
@@ -72,7 +72,7 @@ func (x *exchange) takeChunks(in []byte) int {
 				return done
 			}
 			x.upload(data, 0)
-			if most := x.s.relay.cfg.Relay.MaxRequestBody; most > 0 && x.req.came > most {
+			if most := x.s.view.cfg.Relay.MaxRequestBody; most > 0 && x.req.came > most {
 				x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
 				return len(in)
 			}
@@ -162,16 +162,16 @@ func (c *client) readOn() {
 // rateBody begins to measure how fast the body comes.
 func (c *client) rateBody() {
 	c.x.req.rated, c.x.req.waits = c.x.req.came, 0
-	c.enter(phaseBody, c.s.relay.ratePeriod())
+	c.enter(phaseBody, c.s.view.ratePeriod())
 }
 
 // ratePeriod is how long the rate of a body is measured.
-func (r *Relay) ratePeriod() time.Duration { return max(r.cfg.Relay.BodyGrace, time.Second) }
+func (v *view) ratePeriod() time.Duration { return max(v.cfg.Relay.BodyGrace, time.Second) }
 
 // checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count, but when
 // nobody has taken the body for as long as an answer may take, the back end is given up.
 func (x *exchange) checkRate() {
-	period, cfg := x.s.relay.ratePeriod(), &x.s.relay.cfg.Relay
+	period, cfg := x.s.view.ratePeriod(), &x.s.view.cfg.Relay
 	if x.client.conn.Paused() {
 		x.req.waits++
 		if cfg.ResponseTimeout > 0 && time.Duration(x.req.waits)*period >= cfg.ResponseTimeout {

@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"fmt"
+
+	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
+	"roundhouse/routing/farm"
+	"roundhouse/server/config"
+)
+
+// view is what one configuration makes of the door. It is immutable: a reload makes another one, and puts it in force on one loop after
+// the other. What lives longer than a configuration, such as counters, hangs on farmState.
+type view struct {
+	cfg        *config.Config
+	generation int64 // 1 for the first, one more for each reload
+	table      *farm.Table
+	farms      []*farmView       // by farm.Farm.Index
+	backends   []*config.Backend // by farm.Server.Index
+	limits     http1.Limits      // of requests
+	memory     int64             // bytes of bodies that may be held back for slow clients, all together
+}
+
+// farmView is one farm of a view.
+type farmView struct {
+	conf  *config.Farm
+	farm  *farm.Farm
+	state *farmState
+}
+
+// farmState is what a farm keeps over all configurations. Any goroutine.
+type farmState struct{}
+
+// newView makes a view of a valid configuration, which is only read. before is the one in force; nil: there is none.
+func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error) {
+	v := &view{
+		cfg: cfg, generation: 1, memory: cfg.Limits.MemoryLimit(machineBytes),
+		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
+			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
+	}
+	states := map[string]*farmState{}
+	if before != nil {
+		v.generation = before.generation + 1
+		for _, f := range before.farms {
+			states[f.conf.ID] = f.state
+		}
+	}
+	var farms []farm.FarmSpec
+	for i := range cfg.Relay.Farms {
+		f := &cfg.Relay.Farms[i]
+		farms = append(farms, farmSpec(f))
+		state := states[f.ID]
+		if state == nil {
+			state = new(farmState)
+		}
+		v.farms = append(v.farms, &farmView{conf: f, state: state})
+	}
+	var servers []farm.ServerSpec
+	for i := range cfg.Relay.Backends {
+		b := &cfg.Relay.Backends[i]
+		servers = append(servers, serverSpec(b))
+		v.backends = append(v.backends, b)
+	}
+	var err error
+	if v.table, err = farm.NewTable(farms, servers); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	for i, f := range v.table.Farms() { // in the order of the specs
+		v.farms[i].farm = f
+	}
+	return v, nil
+}
+
+func farmSpec(f *config.Farm) farm.FarmSpec { return farm.FarmSpec{ID: f.ID, Enable: f.Enable} }
+
+func serverSpec(b *config.Backend) farm.ServerSpec {
+	return farm.ServerSpec{Farm: b.Farm, ID: b.ID, Enable: b.Enable}
+}
+
+// of returns what the configuration says of a farm of this view.
+func (v *view) of(f *farm.Farm) *farmView { return v.farms[f.Index] }
+
+// farm returns the farm of that name; nil when there is none. Nothing is allocated.
+func (v *view) farm(id []byte) *farmView {
+	f := v.table.Farm(id)
+	if f == nil {
+		return nil
+	}
+	return v.farms[f.Index]
+}
+
+// server returns a back-end server and what the configuration says of it; nil when there is none.
+func (v *view) server(farmID, id string) (*farm.Server, *config.Backend) {
+	f := v.table.Farm([]byte(farmID))
+	if f == nil {
+		return nil, nil
+	}
+	s := f.Server(id)
+	if s == nil {
+		return nil, nil
+	}
+	return s, v.backends[s.Index]
+}
