@@ -16,35 +16,65 @@ var update = flag.Bool("update", false, "re-record the expected actions in testd
 
 // CheckInvariants returns the first of the roster's invariants that does not hold.
 func (r *Roster[L]) CheckInvariants() error {
-	inQueues := 0
-	for i := range r.ready {
-		inQueues += r.ready[i].len()
-		if err := r.ready[i].checkInvariants(); err != nil {
+	for i := range r.farms {
+		if err := r.farms[i].checkInvariants(); err != nil {
 			return fmt.Errorf("farm %d: %w", i, err)
 		}
 	}
-	ready := 0
 	for i := range r.servers {
-		st := &r.servers[i]
-		if err := st.open.checkInvariants(); err != nil {
+		if err := r.checkServer(&r.servers[i]); err != nil {
 			return fmt.Errorf("server %d: %w", i, err)
 		}
-		for j, lane := range st.draining {
-			if slices.Contains(st.open.items, lane) || slices.Contains(st.draining[:j], lane) {
-				return fmt.Errorf("server %d: lane %v drains and is elsewhere too", i, lane)
+	}
+	return nil
+}
+
+// checkInvariants sees that the groups stand in order and have nobody but their own servers, who know that they are there.
+func (m *members[L]) checkInvariants() error {
+	for i := range m.groups {
+		g := &m.groups[i]
+		if i > 0 && m.groups[i-1].priority >= g.priority {
+			return fmt.Errorf("priority %d comes after %d", g.priority, m.groups[i-1].priority)
+		}
+		for _, q := range []*queue[*server[L]]{&g.well, &g.ejected} {
+			if err := q.checkInvariants(); err != nil {
+				return err
+			}
+			for _, st := range q.items {
+				if st.group != g || st.in != q || st.conf.Priority != g.priority {
+					return fmt.Errorf("server %s stands in a queue that is not its own", st.conf.ID)
+				}
 			}
 		}
-		can := st.conf.Enable && st.conf.Farm.Enable && !st.down && st.open.len() > 0
-		queued := slices.Contains(r.ready[st.conf.Farm.Index].items, st)
-		if st.isReady != can || queued != can {
-			return fmt.Errorf("server %d: able %v, ready %v, queued %v", i, can, st.isReady, queued)
-		}
-		if can {
-			ready++
+	}
+	return nil
+}
+
+func (r *Roster[L]) checkServer(st *server[L]) error {
+	if err := st.open.checkInvariants(); err != nil {
+		return err
+	}
+	for j, lane := range st.draining {
+		if slices.Contains(st.open.items, lane) || slices.Contains(st.draining[:j], lane) {
+			return fmt.Errorf("lane %v drains and is elsewhere too", lane)
 		}
 	}
-	if ready != inQueues {
-		return fmt.Errorf("%d servers are ready, %d are queued", ready, inQueues)
+	can := st.conf.Enable && st.conf.Farm.Enable && !st.down && st.open.len() > 0
+	well, out := slices.Contains(st.group.well.items, st), slices.Contains(st.group.ejected.items, st)
+	if well != (can && !st.isEjected()) || out != (can && st.isEjected()) || (st.in != nil) != can {
+		return fmt.Errorf("able %v, ejected %v, queued %v %v %v", can, st.isEjected(), st.in != nil, well, out)
+	}
+	ejected := 0
+	for _, s := range st.conf.Farm.Servers {
+		if r.servers[s.Index].isEjected() {
+			ejected++
+		}
+	}
+	if m := &r.farms[st.conf.Farm.Index]; m.ejected != ejected {
+		return fmt.Errorf("%d servers of its farm are ejected, counted are %d", ejected, m.ejected)
+	}
+	if st.inFlight < 0 || st.failures < 0 || st.failures > max(0, st.conf.Farm.EjectAfter) {
+		return fmt.Errorf("%d in flight, %d failures", st.inFlight, st.failures)
 	}
 	return nil
 }
@@ -150,7 +180,7 @@ func playEvent(t *testing.T, table *Table, r *Roster[string], w []string, out *s
 		if len(w) == 4 {
 			not = f.Server(w[3])
 		}
-		if s, lane, ok := r.Pick(f, not); ok {
+		if s, lane, ok := r.Pick(f, Want{Not: not}); ok {
 			fmt.Fprintf(out, "%s/%s lane %s\n", s.Farm.ID, s.ID, lane)
 		} else {
 			fmt.Fprintln(out, "none")
@@ -241,7 +271,7 @@ func (m *model) event(t *testing.T, rng *rand.Rand, r *Roster[int], f *Farm) {
 			not = s
 		}
 		want, wantLane := m.pick(f, not)
-		got, gotLane, ok := r.Pick(f, not)
+		got, gotLane, ok := r.Pick(f, Want{Not: not})
 		if got != want || gotLane != wantLane || ok != (want != nil) {
 			t.Fatalf("Pick(%s, %v) = %v %d %v, want %v %d", f.ID, not, got, gotLane, ok, want, wantLane)
 		}
@@ -305,7 +335,7 @@ func TestPickIsFair(t *testing.T) {
 				}
 			}
 		}
-		s, _, _ := r.Pick(f, nil)
+		s, _, _ := r.Pick(f, Want{})
 		if since[s]++; s == stays {
 			clear(since)
 		} else if since[s] > 1 {
@@ -330,11 +360,11 @@ func TestPickAllocatesNothing(t *testing.T) {
 	f := table.farms[0]
 	s := f.Servers[2]
 	n := testing.AllocsPerRun(100, func() {
-		r.Pick(f, nil)
-		r.Pick(f, s)
+		r.Pick(f, Want{})
+		r.Pick(f, Want{Not: s})
 		r.SetUp(s, false)
 		r.SetDraining(s, 1, true)
-		r.Pick(f, s)
+		r.Pick(f, Want{Not: s})
 		r.SetDraining(s, 1, false)
 		r.SetUp(s, true)
 		r.Leave(s, 3)
@@ -371,7 +401,7 @@ func BenchmarkPick(b *testing.B) {
 			f := table.farms[0]
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, ok := r.Pick(f, nil); !ok {
+				if _, _, ok := r.Pick(f, Want{}); !ok {
 					b.Fatal("nobody")
 				}
 			}
@@ -389,7 +419,7 @@ func BenchmarkChurn(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				s := f.Servers[i%servers]
 				r.Leave(s, 0)
-				r.Pick(f, nil)
+				r.Pick(f, Want{})
 				r.Join(s, 0)
 			}
 		})

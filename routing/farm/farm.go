@@ -3,28 +3,47 @@
 // A farm is a set of back-end servers that answer the same requests. Each server is reached through lanes, which an enabler
 // beside it holds open; a lane belongs to one loop. Farms and servers are configured: a Table holds them, built once, read by
 // all. Which of them can take a request now is known to each loop for itself: a Roster, told of every lane that comes, drains
-// and goes, and asked for a server and a lane for each request.
+// and goes and of how requests end, and asked for a server and a lane for each request.
 //
-//	what                          is picked
+//	what                          can be picked
 //	server                        when it and its farm are enabled, its back end is up and one of its lanes takes requests
 //	lane                          when it has joined and does not drain
 //
-// Servers of a farm take turns, and so do the lanes of a server. Who becomes able to take requests stands at the end of the
-// queue, and who is picked goes there; so one that stays able is picked before any other is picked twice, whoever comes and
-// goes meanwhile.
+// Of the servers that can be picked, these are asked first, in this order: not the one that the request comes back from, not
+// ejected, lowest priority number. Among equals the farm's Balance decides:
 //
-// A Table is immutable. A Roster is owned by its loop; nothing here blocks, locks or reads a clock.
+//	RoundRobin                    the servers take turns
+//	LeastConn                     the one with the fewest requests in flight on this loop; among equals they take turns
+//	P2C                           of two at random the one with fewer requests in flight on this loop
+//	Hash                          each client has its server, and only the clients of a server that goes get another one
+//
+// Taking turns: who becomes able to take requests stands at the end of the queue, and who is picked goes there; so one that stays
+// able is picked before any other is picked twice, whoever comes and goes meanwhile. The lanes of a server take turns as well.
+//
+// A server is ejected when too many requests in a row have failed on this loop: for a while it gets none, unless no other can.
+//
+// A session id (Session, Signer) binds a client to a server; it is made and checked here, and means the same at every relay that
+// has the key.
+//
+// A Table is immutable. A Roster and a Signer are owned by their loop; nothing here blocks, locks or reads a clock.
 package farm
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // FarmSpec is the configuration of a farm.
 type FarmSpec struct {
 	ID     string // unique, not empty
 	Enable bool   // false: none of its servers is ever picked
+
+	Balance    Balance
+	EjectAfter int           // failures in a row after which a server is ejected; 0 or less: never
+	EjectTime  time.Duration // how long it is; 0 or less: not at all
 }
 
 // ServerSpec is the configuration of a back-end server.
@@ -32,6 +51,8 @@ type ServerSpec struct {
 	Farm   string // ID of a farm
 	ID     string // unique within the farm, not empty
 	Enable bool   // false: it is never picked
+
+	Priority int // servers with a higher number stand by for those with a lower one
 }
 
 // Table is the set of configured farms. It is immutable, and so safe for concurrent use.
@@ -48,15 +69,22 @@ type Farm struct {
 	Index   int       // its position in the table, from 0
 	Servers []*Server // in the order of the specs
 
-	byID map[string]*Server // the same servers
+	Balance    Balance
+	EjectAfter int
+	EjectTime  time.Duration
+
+	byID  map[string]*Server // the same servers
+	byKey map[uint64]*Server // the same servers
 }
 
 // Server is one configured back-end server. Its fields are read only.
 type Server struct {
-	Farm   *Farm
-	ID     string
-	Enable bool
-	Index  int // its position among all servers of the table, from 0
+	Farm     *Farm
+	ID       string
+	Enable   bool
+	Index    int // its position among all servers of the table, from 0
+	Priority int
+	Key      uint64 // its ServerKey
 }
 
 // NewTable builds a table. The error names every empty or repeated id and every unknown farm.
@@ -86,7 +114,11 @@ func (t *Table) addFarm(spec FarmSpec) error {
 	if t.byID[spec.ID] != nil {
 		return fmt.Errorf("farm: farm %q is given twice", spec.ID)
 	}
-	f := &Farm{ID: spec.ID, Enable: spec.Enable, Index: len(t.farms), byID: map[string]*Server{}}
+	f := &Farm{
+		ID: spec.ID, Enable: spec.Enable, Index: len(t.farms),
+		Balance: spec.Balance, EjectAfter: spec.EjectAfter, EjectTime: spec.EjectTime,
+		byID: map[string]*Server{}, byKey: map[uint64]*Server{},
+	}
 	t.farms = append(t.farms, f)
 	t.byID[f.ID] = f
 	return nil
@@ -102,10 +134,13 @@ func (t *Table) addServer(spec ServerSpec) error {
 	case f.byID[spec.ID] != nil:
 		return fmt.Errorf("farm: server %q of farm %q is given twice", spec.ID, spec.Farm)
 	}
-	s := &Server{Farm: f, ID: spec.ID, Enable: spec.Enable, Index: len(t.servers)}
+	s := &Server{
+		Farm: f, ID: spec.ID, Enable: spec.Enable, Index: len(t.servers),
+		Priority: spec.Priority, Key: ServerKey(f.ID, spec.ID),
+	}
 	t.servers = append(t.servers, s)
 	f.Servers = append(f.Servers, s)
-	f.byID[s.ID] = s
+	f.byID[s.ID], f.byKey[s.Key] = s, s
 	return nil
 }
 
@@ -117,3 +152,12 @@ func (t *Table) Farms() []*Farm { return t.farms }
 
 // Server returns the farm's server of that id; nil when there is none. Any goroutine may call it.
 func (f *Farm) Server(id string) *Server { return f.byID[id] }
+
+// ServerByKey returns the farm's server of that ServerKey; nil when there is none. Any goroutine may call it.
+func (f *Farm) ServerByKey(key uint64) *Server { return f.byKey[key] }
+
+// ServerKey names a server of a farm in 8 bytes: the first of SHA-256(farm NUL id), big endian. It is the same in every process.
+func ServerKey(farm, id string) uint64 {
+	sum := sha256.Sum256([]byte(farm + "\x00" + id))
+	return binary.BigEndian.Uint64(sum[:])
+}

@@ -72,7 +72,7 @@ func (r *response) stalls(unacked int) bool {
 // startExchange sends a request to a back-end server. q and path are valid during the call.
 func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
 	s := c.s
-	server, to, ok := s.roster.Pick(f.farm, nil)
+	server, to, ok := s.roster.Pick(f.farm, farm.Want{Now: s.loop.Now()})
 	if !ok {
 		c.reject(q, failNoBackend, "No back-end server of the farm is connected to this relay server.")
 		return
@@ -217,7 +217,7 @@ func (x *exchange) lost(f *failure, text string, unseen bool) {
 	x.streamEnded()
 	again := unseen || x.req.idempotent && (f == failChannelLost || f == failBackendReset)
 	if again && x.client != nil && !x.resp.started && !x.retried && x.req.bodyless && !x.req.wantsUpgrade {
-		if server, to, ok := x.s.roster.Pick(x.farm, from); ok {
+		if server, to, ok := x.s.roster.Pick(x.farm, farm.Want{Not: from, Now: x.s.loop.Now()}); ok {
 			x.retried, x.server = true, server
 			if x.open(to) {
 				x.s.stats.retries.Add(1)

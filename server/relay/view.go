@@ -71,10 +71,13 @@ func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error
 	return v, nil
 }
 
-func farmSpec(f *config.Farm) farm.FarmSpec { return farm.FarmSpec{ID: f.ID, Enable: f.Enable} }
+func farmSpec(f *config.Farm) farm.FarmSpec {
+	balance, _ := farm.ParseBalance(f.Balance) // a valid configuration has no other name
+	return farm.FarmSpec{ID: f.ID, Enable: f.Enable, Balance: balance, EjectAfter: f.EjectAfter, EjectTime: f.EjectTime}
+}
 
 func serverSpec(b *config.Backend) farm.ServerSpec {
-	return farm.ServerSpec{Farm: b.Farm, ID: b.ID, Enable: b.Enable}
+	return farm.ServerSpec{Farm: b.Farm, ID: b.ID, Enable: b.Enable, Priority: b.Priority}
 }
 
 // of returns what the configuration says of a farm of this view.
