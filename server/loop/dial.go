@@ -14,6 +14,16 @@ type DialOptions struct {
 	Addr    string        // as net.Dial takes it
 	Timeout time.Duration // for name resolution, connecting and the TLS handshake together; 0 means 10 s
 	TLS     *tls.Config   // speaks TLS when not nil
+	// Dial connects in the place of net.Dialer when it is not nil, as through a proxy; Network and Addr are for the name in the
+	// certificate only then. It runs in a goroutine, ends when its context does, and returns a *net.TCPConn or *net.UnixConn.
+	Dial func(context.Context) (net.Conn, error)
+}
+
+func (o *DialOptions) connect(ctx context.Context) (net.Conn, error) {
+	if o.Dial != nil {
+		return o.Dial(ctx)
+	}
+	return (&net.Dialer{}).DialContext(ctx, o.Network, o.Addr)
 }
 
 // Dial connects in a goroutine and brings the connection to l, where open gets it, or the error. Any goroutine may call it.
@@ -26,7 +36,7 @@ func (l *Loop) Dial(o DialOptions, open func(*Conn, error) Session) {
 	l.group.background(func() {
 		ctx, cancel := context.WithTimeout(l.group.dialing, o.Timeout)
 		defer cancel()
-		nc, err := (&net.Dialer{}).DialContext(ctx, o.Network, o.Addr)
+		nc, err := o.connect(ctx)
 		if err != nil {
 			a.lost(fmt.Errorf("loop: %w", err))
 			return

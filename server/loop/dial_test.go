@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,36 @@ func TestDial(t *testing.T) {
 		})
 		receive(t, "the echo", s.done)
 		onLoop(g.Loops()[1], c.Close)
+	}
+}
+
+// A Dial of one's own has the time limit in its context; Addr is where the name in the certificate comes from.
+func TestDialHook(t *testing.T) {
+	g := newGroup(t, 1)
+	secure := AcceptOptions{TLS: serverTLS(), Open: func(*Conn) Session { return &funcSession{data: echo} }}
+	addr := listen(t, g, secure)
+	named := clientTLS(tls.VersionTLS13)
+	named.ServerName = ""
+	o := DialOptions{Addr: "localhost:1", TLS: named, Dial: func(ctx context.Context) (net.Conn, error) {
+		if _, limited := ctx.Deadline(); !limited {
+			t.Error("no time limit")
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	}}
+	s := &patternSession{t: t, want: 1 << 16, done: make(chan int)}
+	c := dialledWith(t, g.Loops()[0], o, s)
+	onLoop(g.Loops()[0], func() { c.Write(patternAt(0, 1<<16)) })
+	receive(t, "the echo", s.done)
+	onLoop(g.Loops()[0], c.Close)
+
+	o.Addr = "elsewhere:1"
+	if err := failedDial(t, newGroup(t, 1), o); !strings.Contains(err.Error(), "elsewhere") {
+		t.Error(err)
+	}
+	no := errors.New("no way")
+	o.Dial = func(context.Context) (net.Conn, error) { return nil, no }
+	if err := failedDial(t, newGroup(t, 1), o); !errors.Is(err, no) {
+		t.Error(err)
 	}
 }
 
