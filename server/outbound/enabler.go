@@ -3,13 +3,13 @@ package outbound
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +27,10 @@ type Enabler struct {
 	log     *slog.Logger
 	group   *loop.Group
 	shards  []*shard
-	run     string // identifies this run to the relays
-	backend loop.DialOptions
-	relays  []*tls.Config // of cfg.Relays; nil for plain HTTP
+	run     string   // identifies this run to the relays
+	macs    []string // of this machine's adapters
+	ways    []*way   // of cfg.Relays
+	trust   *trust   // of the back end; nil for plain HTTP
 	window  int
 	answers http1.Limits // of the back end's responses
 	monitor *monitor
@@ -39,6 +40,7 @@ type Enabler struct {
 	claimed map[string]bool // host:port of the relay servers that a -cr has led to; at most maxPeers for each -cr
 
 	// Any goroutine.
+	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
 	lanes    atomic.Int64 // lanes that are up
@@ -77,23 +79,52 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits(),
 		claimed: map[string]bool{}}
 	e.answers.Head = lane.MaxControl / 2
-	e.backend = loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(cfg.Backend.Host, strconv.Itoa(cfg.Backend.Port)), Timeout: dialTime}
-	var err error
-	if e.backend.TLS, err = tlsConfig(cfg.Backend.TLS, cfg.Backend.Host); err != nil {
+	if err := e.prepare(); err != nil {
 		return nil, err
-	}
-	for _, r := range cfg.Relays {
-		t, err := tlsConfig(r.TLS, r.Host)
-		if err != nil {
-			return nil, err
-		}
-		e.relays = append(e.relays, t)
 	}
 	for _, l := range g.Loops() {
 		e.shards = append(e.shards, newShard(e, l))
 	}
 	e.monitor = newMonitor(e)
 	return e, nil
+}
+
+// prepare finds out how to reach everybody, and who we are.
+func (e *Enabler) prepare() (err error) {
+	if e.trust, err = newTrust("-cs", e.cfg.Backend.TLS, e.log); err != nil {
+		return err
+	}
+	e.setBackend()
+	for i := range e.cfg.Relays {
+		t, err := newTrust("-cr", e.cfg.Relays[i].TLS, e.log)
+		if err != nil {
+			return err
+		}
+		e.ways = append(e.ways, newWay(&e.cfg.Relays[i], t))
+	}
+	if e.macs = e.cfg.MACs; len(e.macs) == 0 {
+		if e.macs, err = adapterAddresses(); err != nil {
+			e.log.Warn("the addresses of the adapters are unknown", "error", err)
+		}
+	}
+	e.log.Info("outbound enabler", "version", version(), "farm", e.cfg.Farm, "server", e.cfg.ID, "mac", strings.Join(e.macs, "!"))
+	return nil
+}
+
+// setBackend makes connections to the back end use the certificates of now. It may read files: never call it on a loop.
+func (e *Enabler) setBackend() {
+	b := &e.cfg.Backend
+	o := &loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(b.Host, strconv.Itoa(b.Port)), Timeout: dialTime}
+	if b.Unix != "" {
+		o.Network, o.Addr = "unix", b.Unix
+	}
+	if b.ConnectTimeout > 0 {
+		o.Timeout = b.ConnectTimeout
+	}
+	if e.trust != nil {
+		o.TLS = e.trust.config(b.Host)
+	}
+	e.backend.Store(o)
 }
 
 // dialTime is how long connecting to a back end or a relay may take.

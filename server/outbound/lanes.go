@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
@@ -36,7 +35,7 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch fu
 			}
 		}
 		wait := pause.next()
-		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait)
+		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait, "advice", advice(err))
 		if !sleep(ctx, wait) {
 			return
 		}
@@ -46,13 +45,8 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch fu
 // openLane begins to open a lane. Its gone channel tells when it has ended.
 func (e *Enabler) openLane(i int, p peer, n int) *link {
 	s := e.shards[n%len(e.shards)]
-	r := e.cfg.Relays[i]
-	k := &link{s: s, number: n, host: p.Host, path: r.URLSuffix, began: time.Now().UnixNano(), gone: make(chan error, 1)}
-	k.dial = loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(p.Host, strconv.Itoa(p.port(r.HTTPS))), Timeout: dialTime, TLS: e.relays[i]}
-	if k.dial.TLS != nil && r.CertificateName == "" {
-		k.dial.TLS = k.dial.TLS.Clone()
-		k.dial.TLS.ServerName = p.Host
-	}
+	k := &link{s: s, number: n, host: p.Host, began: time.Now().UnixNano(), gone: make(chan error, 1)}
+	k.route = e.ways[i].to(p.Host, p.port(e.cfg.Relays[i].HTTPS))
 	if !s.loop.Post(k.open) {
 		k.gone <- errors.New("outbound: the loops have ended")
 	}
@@ -65,7 +59,7 @@ func (k *link) open() {
 	k.s.links[k] = struct{}{}
 	k.opening.Init(k.s.loop, func() { k.end.Fail(fmt.Errorf("outbound: the relay did not say hello within %v", openingTime)) })
 	k.opening.Arm(openingTime)
-	k.s.loop.Dial(k.dial, func(c *loop.Conn, err error) loop.Session {
+	k.s.loop.Dial(k.route.dial, func(c *loop.Conn, err error) loop.Session {
 		if err != nil || k.isGone {
 			k.end.Fail(err)
 			return nil
@@ -83,11 +77,7 @@ const (
 
 // callHead is the head of a request to the server URL.
 func (k *link) callHead(method, op, rest string) []byte {
-	b := append([]byte(nil), method+" "+k.path+" HTTP/1.1\r\nHost: "+k.dial.Addr+"\r\nUser-Agent: rsoe\r\n"...)
-	for _, f := range k.s.e.identity(op) {
-		b = append(b, f[0]+": "+f[1]+"\r\n"...)
-	}
-	return append(b, "Ias-Rs-Lane: "+k.run()+"/"+strconv.Itoa(k.number)+"\r\n"+rest...)
+	return k.s.e.head(k.route, method, op, "Ias-Rs-Lane: ", k.run(), "/", strconv.Itoa(k.number), "\r\n", rest)
 }
 
 // run names this opening of the lane: a new one must not be taken for the half of an old one.
@@ -103,7 +93,7 @@ func (h *upHead) Data(c *loop.Conn, in []byte) (int, error) {
 		return 0, err
 	}
 	if resp.Status != 200 || resp.Body != http1.BodyChunked {
-		h.k.end.Fail(refusal(resp.Status, in[n:]))
+		h.k.end.Fail(newRefusal(&resp, in[n:]))
 		return len(in), nil
 	}
 	h.k.calling = nil
@@ -122,7 +112,7 @@ func (h *upHead) Closed(_ *loop.Conn, err error) {
 
 // openDown opens the other half.
 func (k *link) openDown() {
-	k.s.loop.Dial(k.dial, func(c *loop.Conn, err error) loop.Session {
+	k.s.loop.Dial(k.route.dial, func(c *loop.Conn, err error) loop.Session {
 		if err != nil || k.isGone {
 			k.end.Fail(err)
 			return nil

@@ -34,6 +34,9 @@ func (m *monitor) run(ctx context.Context) {
 		case <-m.poke:
 		case <-t.C:
 		}
+		if m.e.trust != nil && m.e.trust.refresh() {
+			m.e.setBackend()
+		}
 		err := m.look(ctx)
 		if ctx.Err() != nil {
 			return
@@ -47,7 +50,7 @@ func (m *monitor) run(ctx context.Context) {
 func (m *monitor) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	b := m.e.backend
+	b := m.e.backend.Load()
 	var nc net.Conn
 	var err error
 	if b.TLS != nil {
@@ -83,9 +86,9 @@ func (m *monitor) set(err error) {
 		return
 	}
 	if !up {
-		m.e.log.Error("back end is down", "addr", m.e.backend.Addr, "error", err)
+		m.e.log.Error("back end is down", "addr", m.e.backend.Load().Addr, "error", err)
 	} else {
-		m.e.log.Info("back end is up", "addr", m.e.backend.Addr)
+		m.e.log.Info("back end is up", "addr", m.e.backend.Load().Addr)
 	}
 	for _, s := range m.e.shards {
 		s.loop.Post(func() {

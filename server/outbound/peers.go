@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +58,7 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 			return
 		case err != nil:
 			wait = pause.next()
-			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait)
+			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait, "advice", advice(err))
 		default:
 			pause.reset()
 			r.reconcile(ctx, &wg, list)
@@ -162,30 +162,26 @@ func (e *Enabler) fetchPeers(ctx context.Context, i int) ([]peer, error) {
 	r := e.cfg.Relays[i]
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	scheme := "http"
-	if r.HTTPS {
-		scheme = "https"
-	}
-	url := scheme + "://" + net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) + r.URLSuffix
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
+	way := e.ways[i].to(r.Host, r.Port)
+	nc, err := way.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range e.identity("peers") {
-		req.Header.Set(f[0], f[1])
+	defer nc.Close() // what is wrong has been seen before
+	defer limit(ctx, nc)()
+	if _, err := nc.Write(e.head(way, http.MethodPost, "peers", "Content-Length: 0\r\nConnection: close\r\n\r\n")); err != nil {
+		return nil, err
 	}
-	transport := &http.Transport{TLSClientConfig: e.relays[i], DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
+	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(nc, maxList)), nil)
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxList))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, refusal(resp.StatusCode, body)
+		return nil, refusalOf(resp, body)
 	}
 	return checkPeers(body, r)
 }
@@ -218,24 +214,6 @@ func (p peer) port(https bool) int {
 		return p.HTTPSPort
 	}
 	return p.HTTPPort
-}
-
-// refusal is the error of an answer that is not 200; its text is a relay's or a proxy's own.
-func refusal(status int, body []byte) error {
-	text := strings.TrimSpace(string(body))
-	if len(text) > 200 {
-		text = text[:200]
-	}
-	return fmt.Errorf("outbound: the relay answers %d %s: %q", status, http.StatusText(status), text)
-}
-
-// identity are the fields by which the enabler says who it is.
-func (e *Enabler) identity(op string) [][2]string {
-	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"}, {"Ias-Rs-Oe-Id", e.run}}
-	if e.cfg.Token != "" {
-		f = append(f, [2]string{"Ias-Rs-Token", e.cfg.Token})
-	}
-	return f
 }
 
 // backoff is a pause that doubles from one failure to the next, up to the interval of -d, and is never quite the same.

@@ -55,8 +55,7 @@ type link struct {
 	s      *shard
 	number int
 	host   string // of the relay server
-	path   string // of the server URL
-	dial   loop.DialOptions
+	route  *route
 	began  int64      // makes the lane's name unique
 	gone   chan error // gets the reason of the end, once
 

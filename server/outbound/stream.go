@@ -69,7 +69,7 @@ func (s *stream) start(b *backend) {
 	}
 	turn := s.turn
 	sh := s.k.s
-	sh.loop.Dial(sh.e.backend, func(c *loop.Conn, err error) loop.Session {
+	sh.loop.Dial(*sh.e.backend.Load(), func(c *loop.Conn, err error) loop.Session {
 		waits := s.turn == turn && s.k != nil
 		if err != nil {
 			sh.e.monitor.suspect()

@@ -1,0 +1,136 @@
+package outbound
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"roundhouse/codec/http1"
+)
+
+// refusal is what a relay server, or a web server or a proxy before it, has answered in the place of what was asked for.
+type refusal struct {
+	status int
+	number int       // of the relay's error; 0: it was not the relay who answered
+	date   time.Time // by the clock of who answered; zero: unknown
+	text   string    // the beginning of the body
+}
+
+// maxRefusalText is how much of a refusal's body is shown, in bytes.
+const maxRefusalText = 200
+
+// newRefusal keeps what an answer says; body is its beginning, or empty.
+func newRefusal(q *http1.Response, body []byte) *refusal {
+	h := http.Header{}
+	for _, f := range q.Fields {
+		h.Add(string(f.Name), string(f.Value))
+	}
+	return refusalOf(&http.Response{StatusCode: q.Status, Header: h}, body)
+}
+
+func refusalOf(q *http.Response, body []byte) *refusal {
+	r := &refusal{status: q.StatusCode, text: strings.TrimSpace(string(body[:min(len(body), maxRefusalText)]))}
+	r.date, _ = http.ParseTime(q.Header.Get("Date"))         // zero when it is none
+	r.number, _ = strconv.Atoi(q.Header.Get("Ias-Rs-Error")) // 0 when it is none
+	return r
+}
+
+func (r *refusal) Error() string {
+	who := "the relay answers"
+	switch {
+	case r.status == http.StatusProxyAuthRequired:
+		who = "the proxy answers"
+	case r.number == 0:
+		who = "the server URL answers" // a web server, a load balancer or a proxy
+	}
+	s := fmt.Sprintf("outbound: %s %d %s", who, r.status, http.StatusText(r.status))
+	if r.text != "" {
+		s += fmt.Sprintf(": %q", r.text)
+	}
+	return s
+}
+
+// The numbers of the relay's errors that decide what to advise.
+const (
+	numberUnauthorized = 2001
+	numberUnknown      = 2002
+	numberDisabled     = 2003
+	numberSecurity     = 2004
+	numberDuplicate    = 2005
+	numberVersion      = 2006
+	numberShutdown     = 2007
+)
+
+// advice says what whoever reads the log may do about a failed call to a relay; empty: nothing beyond the error.
+func advice(err error) string {
+	var r *refusal
+	var c *certError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &r):
+		return r.advice()
+	case errors.As(err, &c):
+		return c.advice()
+	case errors.As(err, &record):
+		return "that port does not speak TLS: check port and https of -cr"
+	case errors.As(err, new(tls.AlertError)):
+		return "the relay does not accept our side of TLS: it may want a certificate (identity of -cr), or another than this one"
+	case errors.As(err, &dns):
+		return "host of -cr, or of the relay server in the relay's configuration, is not known to the name server"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &op):
+		return "check host and port of -cr, and whether a firewall demands a proxy (proxy_host, proxy_port)"
+	}
+	return ""
+}
+
+func (r *refusal) advice() string {
+	switch r.number {
+	case 0:
+		return adviceByStatus[r.status]
+	case numberUnauthorized:
+		return "the token (-t), or the adapter address (mac), is not what the relay's configuration says of this back-end server"
+	case numberUnknown:
+		return "farm (-f) and id (-id) are case-sensitive and must be as in the relay's configuration"
+	case numberDisabled:
+		return "the farm or the back-end server has enable=no in the relay's configuration"
+	case numberSecurity:
+		return "backend_security of the farm demands the other scheme: check https and port of -cr"
+	case numberDuplicate:
+		return "another enabler serves this farm and id: end it, or choose another id"
+	case numberVersion:
+		return "relay and enabler are too far apart: use the same release of both"
+	case numberShutdown:
+		return "the relay server is ending; the enabler comes back to it"
+	}
+	return adviceByStatus[r.status]
+}
+
+var adviceByStatus = map[int]string{
+	http.StatusBadRequest:              "no relay understands this call: check host, port and https of -cr",
+	http.StatusUnauthorized:            "the web server before the relay wants http_userid and http_password of -cr, or other ones",
+	http.StatusForbidden:               "the web server before the relay, or the relay's configuration, forbids this call",
+	http.StatusNotFound:                "no relay is there: check url_suffix of -cr",
+	http.StatusMethodNotAllowed:        "no relay is there: check url_suffix of -cr",
+	http.StatusProxyAuthRequired:       "the proxy wants http_proxy_userid and http_proxy_password of -cr, or other ones",
+	http.StatusUpgradeRequired:         "relay and enabler are too far apart: use the same release of both",
+	http.StatusTooManyRequests:         "the relay has seen too many wrong tokens from this address, and listens again in a minute: check -t first",
+	http.StatusBadGateway:              "what stands before the relay does not reach it: is the relay running?",
+	http.StatusServiceUnavailable:      "the relay is not ready, or its configuration is wrong: read its log",
+	http.StatusGatewayTimeout:          "what stands before the relay does not reach it: is the relay running?",
+	http.StatusMovedPermanently:        "the relay is elsewhere: check host, https and url_suffix of -cr",
+	http.StatusFound:                   "the relay is elsewhere: check host, https and url_suffix of -cr",
+	http.StatusPermanentRedirect:       "the relay is elsewhere: check host, https and url_suffix of -cr",
+	http.StatusTemporaryRedirect:       "the relay is elsewhere: check host, https and url_suffix of -cr",
+	http.StatusInternalServerError:     "read the log of the relay, or of the web server before it",
+	http.StatusRequestTimeout:          "what stands before the relay cuts long calls: see the settings of the web server or load balancer",
+	http.StatusLengthRequired:          "what stands before the relay takes no bodies without a length: see -transport",
+	http.StatusHTTPVersionNotSupported: "what stands before the relay does not speak HTTP/1.1",
+}
