@@ -3,7 +3,9 @@ package loop
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -14,6 +16,10 @@ type AcceptOptions struct {
 	Open func(*Conn) Session
 	// Max is the number of connections of this listener that may be open; more are closed at once and counted. 0: no limit.
 	Max int
+	// Proxy, when not nil, tells whose connections must begin with a PROXY header, version 1 or 2, before anything else: Remote is then
+	// the client's address, and Peer that of the proxy. A connection without one is closed and counted; the time limit of the handshake
+	// holds. Any goroutine may call it. It is not asked about Unix sockets.
+	Proxy func(peer netip.Addr) bool
 	// TLS, when not nil, makes the listener speak TLS. The handshake runs in a goroutine, with a time limit of 10 s.
 	TLS *tls.Config
 	// Preface, when not nil, returns what is sent in clear before the handshake begins, for a protocol that says something first.
@@ -122,6 +128,17 @@ func (a *Acceptor) take(nc net.Conn) {
 	on.c.acceptor, on.preface = a, a.opts.Preface
 	// Ends when gnet has the connection, at the latest after the time limit of the handshake; Stop waits for it.
 	g.background(func() {
+		if a.opts.Proxy != nil && on.c.address.peer.IsValid() && a.opts.Proxy(on.c.address.peer.Addr()) {
+			if err := on.proxied(g.dialing, nc); err != nil {
+				g.stats.badProxies.Add(1)
+				if !errors.Is(err, io.EOF) { // a load balancer's check connects and goes
+					g.log.Warn("connection without a right PROXY header closed", "peer", on.c.address.peer, "error", err)
+				}
+				nc.Close()
+				on.lost(err)
+				return
+			}
+		}
 		if a.opts.TLS != nil {
 			if err := on.handshake(g.dialing, nc, a.opts.TLS, false); err != nil {
 				nc.Close()

@@ -28,7 +28,7 @@ type arrival struct {
 // newArrival makes a connection of l that is not there yet. nc may be nil when it is not known yet. Any goroutine.
 func newArrival(l *Loop, nc net.Conn, open func(*Conn, error) Session) *arrival {
 	c := newConn(l)
-	c.remote = remoteOf(nc)
+	c.address.peer = remoteOf(nc)
 	c.arrival = &arrival{c: c, open: open}
 	return c.arrival
 }

@@ -1,7 +1,5 @@
 package loop
 
-import "net/netip"
-
 // Session is one connection's protocol state. All its methods run on the connection's loop, one at a time.
 type Session interface {
 	// Data handles the unread input and returns how many bytes of it are done. The slice is valid only during the call.
@@ -42,8 +40,8 @@ const (
 // Its parts have rules of their own, each in the file of that name. They reach each other through the Conn.
 type Conn struct {
 	// Fixed at open.
-	id       uint64
-	remote   netip.AddrPort
+	id uint64
+	address
 	acceptor *Acceptor // that counts the connection; nil when dialled or adopted
 	tls      *tlsState // nil on a plain connection
 
@@ -76,9 +74,6 @@ func (c *Conn) ID() uint64 { return c.id }
 
 // Loop is the loop that owns the connection.
 func (c *Conn) Loop() *Loop { return c.loop }
-
-// Remote is the peer's address; invalid for a Unix socket.
-func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
 // Session is what SetSession, accepting or dialling has set.
 func (c *Conn) Session() Session { return c.session.own }

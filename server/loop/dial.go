@@ -41,7 +41,7 @@ func (l *Loop) Dial(o DialOptions, open func(*Conn, error) Session) {
 			a.lost(fmt.Errorf("loop: %w", err))
 			return
 		}
-		a.c.remote = remoteOf(nc)
+		a.c.address.peer = remoteOf(nc)
 		if o.TLS != nil {
 			if err := a.handshake(ctx, nc, clientConfig(o), true); err != nil {
 				nc.Close()

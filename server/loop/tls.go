@@ -38,7 +38,7 @@ func (a *arrival) handshake(ctx context.Context, nc net.Conn, cfg *tls.Config, c
 		}
 	}()
 	if a.preface != nil {
-		if err := send(ctx, nc, a.preface(nc.RemoteAddr(), c.id)); err != nil {
+		if err := send(ctx, nc, a.preface(c.address.addr(nc), c.id)); err != nil {
 			return fmt.Errorf("loop: before the TLS handshake: %w", err)
 		}
 	}
