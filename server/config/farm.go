@@ -148,20 +148,40 @@ const (
 	tokenDigest = "sha256:" // what follows is the SHA-256 digest of the token in hexadecimal
 )
 
-// CheckToken reports whether presented is the token of b, in a time that tells nothing about how near it was.
+// CheckToken reports whether presented is a token of b, the first or the second, in a time that tells nothing about how near it was.
 // Without a configured token anything is right.
 func (b Backend) CheckToken(presented string) bool {
-	if b.Token == "" {
+	if b.Token == "" && b.SecondToken == "" {
 		return true
 	}
-	want := sha256.Sum256([]byte(b.Token))
-	if digest, ok := strings.CutPrefix(b.Token, tokenDigest); ok {
-		raw, err := hex.DecodeString(digest)
-		if err != nil || len(raw) != sha256.Size {
-			return false // Validate refuses such a token; nothing can match it
-		}
-		want = [sha256.Size]byte(raw)
+	got, right := sha256.Sum256([]byte(presented)), 0
+	for _, want := range b.TokenKeys() {
+		right |= subtle.ConstantTimeCompare(got[:], want[:])
 	}
-	got := sha256.Sum256([]byte(presented))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	return right == 1
+}
+
+// TokenKeys returns the SHA-256 digests of the tokens that are right for b, of which there are two at most. A digest is the key with which
+// an enabler proves that it has the token, without sending it. None: no token is demanded, or those of b are ones that Validate refuses.
+func (b Backend) TokenKeys() [][sha256.Size]byte {
+	var keys [][sha256.Size]byte
+	for _, token := range []string{b.Token, b.SecondToken} {
+		if key, ok := tokenKey(token); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// tokenKey returns the digest of a token, plain or as sha256:HEX. Not ok: there is no token, or what follows sha256: is no digest.
+func tokenKey(token string) (key [sha256.Size]byte, ok bool) {
+	digest, hashed := strings.CutPrefix(token, tokenDigest)
+	if !hashed {
+		return sha256.Sum256([]byte(token)), token != ""
+	}
+	raw, err := hex.DecodeString(digest)
+	if err != nil || len(raw) != sha256.Size {
+		return key, false
+	}
+	return [sha256.Size]byte(raw), true
 }

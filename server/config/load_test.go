@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -428,6 +429,18 @@ func TestCheckToken(t *testing.T) {
 		if got := (Backend{Token: row.token}).CheckToken(row.presented); got != row.want {
 			t.Errorf("token %q, presented %q: got %v", row.token, row.presented, got)
 		}
+	}
+	both := Backend{Token: "new", SecondToken: digest}
+	for presented, want := range map[string]bool{"new": true, "foo": true, "": false, "bar": false} {
+		if got := both.CheckToken(presented); got != want {
+			t.Errorf("two tokens, presented %q: got %v", presented, got)
+		}
+	}
+	if keys := both.TokenKeys(); len(keys) != 2 || keys[0] != sha256.Sum256([]byte("new")) || keys[1] != sha256.Sum256([]byte("foo")) {
+		t.Errorf("keys %x", keys)
+	}
+	if keys := (Backend{}).TokenKeys(); keys != nil {
+		t.Errorf("without a token: keys %x", keys)
 	}
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -294,16 +293,23 @@ func (c *checker) checkVerbosity(path string, v int) {
 }
 
 func (c *checker) checkToken(path, token string) {
-	digest, hashed := strings.CutPrefix(token, tokenDigest)
-	raw, err := hex.DecodeString(digest)
+	if want := judgeToken(token); want != "" {
+		c.bad(path, mask, want)
+	}
+}
+
+// judgeToken returns "" or what would be right.
+func judgeToken(token string) string {
+	_, right := tokenKey(token)
 	switch {
 	case token == mask:
-		c.bad(path, mask, "the token itself, not the mask of a dump")
+		return "the token itself, not the mask of a dump"
 	case len(token) > maxText || !isPrintable(token):
-		c.bad(path, mask, fmt.Sprintf("at most %d bytes of printable ASCII", maxText))
-	case hashed && (err != nil || len(raw) != 32):
-		c.bad(path, mask, tokenDigest+" and 64 hexadecimal digits, or a plain token")
+		return fmt.Sprintf("at most %d bytes of printable ASCII", maxText)
+	case token != "" && !right:
+		return tokenDigest + " and 64 hexadecimal digits, or a plain token"
 	}
+	return ""
 }
 
 // isAddress tells whether addr is host:port, with a numeric port that may be 0 and a host that may be empty.
