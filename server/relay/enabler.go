@@ -8,7 +8,6 @@ import (
 
 	"roundhouse/codec/http1"
 	"roundhouse/routing/farm"
-	"roundhouse/server/loop"
 )
 
 // call is what an enabler says of itself in the fields of a request to the server URL.
@@ -146,47 +145,3 @@ func (c *client) self(host string, lanes int) peer {
 	}
 	return peer{Host: name, HTTPPort: n, Lanes: lanes}
 }
-
-// half takes the connection to the loop that its lane belongs to.
-func (c *client) half(q *http1.Request, k *call, server *farm.Server) {
-	run, number, ok := strings.Cut(k.lane, "/")
-	n, err := strconv.Atoi(number)
-	const most = 1024 // loops of a relay
-	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 {
-		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER.")
-		return
-	}
-	up := k.op == "up"
-	switch {
-	case up && (string(q.Method) != "GET" || q.Chunked || q.ContentLength > 0):
-		c.reject(q, failOERequest, "An up channel is a GET without a body.")
-		return
-	case !up && (string(q.Method) != "POST" || !q.Chunked):
-		c.reject(q, failOERequest, "A down channel is a POST with a chunked body.")
-		return
-	}
-	if up {
-		c.conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: no-store\r\n" +
-			"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"))
-	}
-	r := c.s.relay
-	to := r.shards[n%len(r.shards)]
-	key := laneKey{farm: k.farm, server: k.server, run: run, number: n}
-	c.timer.Stop()
-	c.s.stats.clients.Add(-1)
-	c.conn.SetSession(travelling{})
-	c.conn.Move(to.loop, func(conn *loop.Conn) {
-		if l := to.lanes[key]; l != nil && (up && l.up || !up && l.down) {
-			conn.Abort(nil) // the enabler opened it twice
-			return
-		}
-		to.half(key, server, conn, up)
-	})
-}
-
-// travelling is the session of a connection between two loops.
-type travelling struct{}
-
-func (travelling) Data(*loop.Conn, []byte) (int, error) { return 0, nil }
-func (travelling) Drained(*loop.Conn)                   {}
-func (travelling) Closed(*loop.Conn, error)             {}

@@ -37,45 +37,6 @@ type link struct {
 	goneAway bool // we have said goaway
 }
 
-// openingTime is how long a lane may take to become whole.
-const openingTime = 10 * time.Second
-
-// half brings one connection of a lane, which has just come to this loop.
-func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool) {
-	l := s.lanes[key]
-	if l == nil {
-		l = &link{s: s, key: key, server: server, remote: conn.Remote().String()}
-		l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
-		l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
-		l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
-		l.opening.Arm(openingTime)
-		s.lanes[key] = l
-	}
-	if up {
-		l.up = true
-		l.end.SetOut(conn)
-		l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
-			Version: lane.Version, Lane: uint16(key.number), Window: uint32(l.grant),
-			Heartbeat: uint32(s.view.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
-		}))
-		l.maybeJoin()
-		return
-	}
-	l.down = true
-	l.end.SetIn(conn)
-}
-
-// buffers divides what may be held for one client: the credit that a stream begins with, and the high watermark of the client's
-// output, up to which credit is given back. Both in bytes.
-func buffers(configured int, maxClientBuffer int64) (grant, high int) {
-	const least = 1 << 10
-	high = int(max(least, min(maxClientBuffer/4, clientHigh)))
-	return int(max(least, min(int64(configured), maxClientBuffer-int64(high)))), high
-}
-
-// clientHigh is the high watermark of a client's output when the farm's max_client_buffer allows it, in bytes.
-const clientHigh = 64 << 10
-
 // Packet handles what the enabler sent.
 func (l *link) Packet(p lane.Packet) error {
 	switch p.Op {
