@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ type fakeRelay struct {
 	addr string
 	up   chan net.Conn // calls of the up channel, heads read
 	down chan net.Conn
+	// Before it is called: false means that it has answered itself.
+	judge atomic.Pointer[func(net.Conn, *http.Request) bool]
+	https atomic.Int32 // the port for TLS that it names
 }
 
 func startFakeRelay(t *testing.T) *fakeRelay {
@@ -96,6 +100,10 @@ func (r *fakeRelay) serve(c net.Conn) {
 		r.t.Error(err)
 		return
 	}
+	if judge := r.judge.Load(); judge != nil && !(*judge)(c, q) {
+		c.Close()
+		return
+	}
 	switch q.Header.Get("Ias-Rs-Op") {
 	case "up":
 		r.up <- c
@@ -103,7 +111,7 @@ func (r *fakeRelay) serve(c net.Conn) {
 		r.down <- c
 	default:
 		_, port, _ := net.SplitHostPort(r.addr)
-		body := `{"peers":[{"host":"127.0.0.1","http_port":` + port + `,"lanes":1}]}`
+		body := fmt.Sprintf(`{"peers":[{"host":"127.0.0.1","http_port":%s,"https_port":%d,"lanes":1}]}`, port, r.https.Load())
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		c.Close()
 	}
@@ -144,21 +152,23 @@ func (l *fakeLane) isClosed() {
 // startEnabler serves backend to the relay.
 func startEnabler(t *testing.T, r *fakeRelay, backend string) (*outbound.Enabler, *text) {
 	t.Helper()
+	return startEnablerWith(t, r, backend, func(*config.Enabler) {})
+}
+
+// startEnablerWith is startEnabler with a configuration that is changed before.
+func startEnablerWith(t *testing.T, r *fakeRelay, backend string, change func(*config.Enabler)) (*outbound.Enabler, *text) {
+	t.Helper()
 	log := &text{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	g, err := loop.New(loop.Options{Loops: 1, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := func(s string) (string, int) {
-		host, port, _ := net.SplitHostPort(s)
-		n, _ := strconv.Atoi(port)
-		return host, n
-	}
 	cfg := &config.Enabler{Farm: "f", ID: "s", Token: "secret", Retry: 50 * time.Millisecond}
-	cfg.Backend.Host, cfg.Backend.Port = addr(backend)
+	cfg.Backend.Host, cfg.Backend.Port = split(backend)
 	cfg.Relays = []config.RelayAddr{{URLSuffix: "/srv/iarelayserver"}}
-	cfg.Relays[0].Host, cfg.Relays[0].Port = addr(r.addr)
+	cfg.Relays[0].Host, cfg.Relays[0].Port = split(r.addr)
+	change(cfg)
 	e, err := outbound.New(cfg, g, logger)
 	if err != nil {
 		t.Fatal(err)
@@ -183,6 +193,12 @@ func startEnabler(t *testing.T, r *fakeRelay, backend string) (*outbound.Enabler
 		}
 	})
 	return e, log
+}
+
+func split(addr string) (string, int) {
+	host, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return host, n
 }
 
 // startMute starts a back end that takes connections and says nothing; open counts them.

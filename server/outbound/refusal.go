@@ -81,7 +81,7 @@ func advice(err error) string {
 		return c.advice()
 	case errors.As(err, &record):
 		return "that port does not speak TLS: check port and https of -cr"
-	case errors.As(err, new(tls.AlertError)):
+	case errors.As(err, &op) && op.Op == "remote error": // an alert, as crypto/tls calls it
 		return "the relay does not accept our side of TLS: it may want a certificate (identity of -cr), or another than this one"
 	case errors.As(err, &dns):
 		return "host of -cr, or of the relay server in the relay's configuration, is not known to the name server"
