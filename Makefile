@@ -18,8 +18,9 @@ help: ## print this list
 run: build ## build, and run the demonstration
 	@exec bin/roundhouse serve
 
-build: ## build bin/roundhouse and bin/rsoe
+build: ## build bin/roundhouse and bin/rsoe, and link bin/rshost
 	@go build -o bin/ ./cmd/roundhouse ./cmd/rsoe
+	@ln -sf roundhouse bin/rshost
 
 test: tools ## run all tests, with the race detector and in random order
 	@go test -race -shuffle=on ./...

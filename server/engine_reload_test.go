@@ -173,7 +173,7 @@ func TestEngine15ReloadInProcess(t *testing.T) {
 		s.flush(probes)
 		next := *s.cfg
 		withEngine(&next, recorderCommand(filepath.Join(dir, "record"), fmt.Sprint("version-", version)))
-		if err := s.server.Reload(&next); err != nil {
+		if _, err := s.server.Reload(&next); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "all engines are new", func() bool {
@@ -189,20 +189,20 @@ func TestEngine15ReloadInProcess(t *testing.T) {
 	}
 	next := *s.cfg
 	next.Engine.Defaults.MinEngines, next.Engine.Listen = 2, []string{"127.0.0.1:1"}
-	if err := s.server.Reload(&next); err != nil {
+	if _, err := s.server.Reload(&next); err != nil {
 		t.Fatal(err)
 	}
 	s.logged("the configuration was read again", "[engine.listen]")
 	l.stop()
 	idle := *s.cfg
 	idle.Engine.Pool.IdleTimeout, idle.Engine.Defaults.MinEngines = 50*time.Millisecond, 2
-	if err := s.server.Reload(&idle); err != nil {
+	if _, err := s.server.Reload(&idle); err != nil {
 		t.Fatal(err)
 	}
 	s.eventuallyRows("two engines are kept", func(rows []engineRow) bool { return len(rows) == 2 && enginesIn(rows, "available") == 2 })
 	none := *s.cfg
 	none.Engine.Pool.IdleTimeout = 50 * time.Millisecond
-	if err := s.server.Reload(&none); err != nil {
+	if _, err := s.server.Reload(&none); err != nil {
 		t.Fatal(err)
 	}
 	s.eventuallyRows("no engine is kept", func(rows []engineRow) bool { return len(rows) == 0 })

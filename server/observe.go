@@ -7,10 +7,10 @@ import (
 
 // sources is what the admin listener shows of the server, and lets an administrator do.
 func (s *Server) sources() admin.Sources {
-	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: s.relayTables()}
+	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: s.relayTables(), Actions: s.controlActions()}
 	if s.engine != nil {
 		sources.Tables = append(sources.Tables, s.engineTables()...)
-		sources.Actions = s.engineActions()
+		sources.Actions = append(sources.Actions, s.engineActions()...)
 	}
 	if s.router != nil {
 		sources.Tables = append(sources.Tables, s.routerTables()...)

@@ -226,7 +226,7 @@ func TestRouterAccessChanges(t *testing.T) {
 		a := &cfg.Access
 		a.Users, a.Groups, a.Permissions = slices.Clone(a.Users), slices.Clone(a.Groups), slices.Clone(a.Permissions)
 		change(a)
-		if err := s.server.Reload(&cfg); err != nil {
+		if _, err := s.server.Reload(&cfg); err != nil {
 			t.Fatal(err)
 		}
 		s.cfg = &cfg

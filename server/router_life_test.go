@@ -219,7 +219,7 @@ func TestRouterReload(t *testing.T) {
 		t.Helper()
 		next := *s.cfg
 		change(&next)
-		if err := s.server.Reload(&next); err != nil {
+		if _, err := s.server.Reload(&next); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestRouterReload(t *testing.T) {
 	bad := *s.cfg
 	bad.Access.Driver, bad.Access.Directory = "basic", "/nonexistent/directory/of/files"
 	bad.Access.Permissions = []config.AccessPermission{{Allow: true, Who: "*", Verb: "dance", Project: "*", Subject: "/..."}}
-	if err := s.server.Reload(&bad); err == nil {
+	if _, err := s.server.Reload(&bad); err == nil {
 		t.Error("a bad configuration was taken")
 	}
 	asked.sync()

@@ -198,7 +198,8 @@ func TestRouterLogReload(t *testing.T) {
 	reload := func(in, out string, rate int) error {
 		cfg := *s.cfg
 		cfg.Router.Log.InClient, cfg.Router.Log.OutClient, cfg.Router.Client.TokenRate = in, out, rate
-		return s.server.Reload(&cfg)
+		_, err := s.server.Reload(&cfg)
+		return err
 	}
 	c.publish("/x", "first")
 	c.sync()

@@ -203,7 +203,7 @@ func TestRouterReloadBuffer(t *testing.T) {
 	s.wantMetrics(map[string]string{`router_inflight_bytes`: "0", `router_cuts_total{reason="slow"}`: "0"})
 	next := *s.cfg
 	next.Router.Client.MaxBuffer, next.Router.NATS.MaxPending = 1<<20, 1<<20
-	if err := s.server.Reload(&next); err != nil {
+	if _, err := s.server.Reload(&next); err != nil {
 		t.Fatal(err)
 	}
 	p.publish("/bulk", text)

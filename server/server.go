@@ -35,7 +35,7 @@ type Server struct {
 	admin  *admin.Server
 	demo   *demo // nil unless the configuration asks for the demonstration
 
-	rules access.Rules // in force; touched by New and Reload, which is not called twice at a time
+	control control // what an administrator may have the server do
 
 	// Any goroutine.
 	asked atomic.Bool   // Drain was called
@@ -75,7 +75,7 @@ func (s *Server) start() (err error) {
 		if s.engine, err = engine.New(s.cfg, s.group, s.log, version()); err != nil {
 			return err
 		}
-		s.OnReload(nil)
+		s.hookDoors()
 		if err = s.engine.Start(context.Background()); err != nil {
 			return err
 		}
@@ -97,14 +97,14 @@ func (s *Server) startRouter() error {
 	if s.guard, err = access.New(rules, s.log); err != nil {
 		return err
 	}
-	s.rules = rules
+	s.control.rules = rules
 	if !s.cfg.Router.Opens() {
 		return nil
 	}
 	if s.router, err = router.New(s.cfg, s.group, s.guard, s.log); err != nil {
 		return err
 	}
-	s.OnReload(nil)
+	s.hookDoors()
 	return s.router.Start()
 }
 
@@ -188,16 +188,6 @@ func (s *Server) Drain() {
 	}
 }
 
-// OnReload says what is to be done when an administrator asks for the configuration to be read again. It is called before Run.
-func (s *Server) OnReload(reload func()) {
-	if s.engine != nil {
-		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
-	}
-	if s.router != nil {
-		s.router.SetHooks(router.Hooks{Drain: s.Drain, Reload: reload})
-	}
-}
-
 // drainDoors drains all doors at the same time.
 func (s *Server) drainDoors(ctx context.Context) error {
 	others := make(chan error, 2)
@@ -216,29 +206,6 @@ func (s *Server) drainDoors(ctx context.Context) error {
 		others <- s.router.Drain(ctx)
 	}()
 	return errors.Join(s.relay.Drain(ctx), <-others, <-others)
-}
-
-// Reload puts a new configuration in force as far as that can be done while the server runs. What has changed and needs a new start is
-// logged. On an error the old one stays.
-func (s *Server) Reload(cfg *config.Config) error {
-	if s.cfg.Demo || s.engine == nil && s.router == nil {
-		s.log.Warn("reload: nothing of this configuration can be changed without a new start")
-		return nil
-	}
-	rules, problems := access.FromConfig(&cfg.Access)
-	if len(problems) > 0 {
-		return fmt.Errorf("server: reload: %w", errors.Join(problems...))
-	}
-	if err := s.guard.Replace(rules); err != nil {
-		return fmt.Errorf("server: reload: %w", err)
-	}
-	kept, err := s.reconfigure(cfg)
-	if err != nil {
-		return fmt.Errorf("server: reload: %w", errors.Join(err, s.guard.Replace(s.rules)))
-	}
-	s.rules = rules
-	s.log.Info("the configuration was read again", "need_a_new_start", kept)
-	return nil
 }
 
 // reconfigure hands a new configuration to the doors and returns the keys that need a new start.

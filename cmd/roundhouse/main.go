@@ -9,9 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +18,7 @@ import (
 	"roundhouse/server/access"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
+	"roundhouse/server/logfile"
 )
 
 func main() {
@@ -27,7 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "roundhouse: warning:", err)
 	}
 	handover.Inherit()
-	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(arguments(os.Args), os.Environ(), os.Stdout, os.Stderr))
 }
 
 // run is main without the process around it; it returns the exit code.
@@ -70,7 +69,7 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newEngines(),
-		newPub(environ), newSub(environ), newRequest(environ), newVersion())
+		newPub(environ), newSub(environ), newRequest(environ), newReload(), newRshost(environ), newVersion())
 	return root
 }
 
@@ -109,10 +108,8 @@ func newServe(environ []string) *cobra.Command {
 			if test || dump {
 				return check(cmd, sources, dump)
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(collectAt)
-			}
-			return serveUntilSignal(cmd, sources)
+			collectLate()
+			return serveUntilSignal(cmd, serving{sources: sources})
 		},
 	}
 	addSources(cmd, &sources)
@@ -125,13 +122,32 @@ func newServe(environ []string) *cobra.Command {
 // not allocated, so that collections are rare; memory is what idle connections and subscriptions cost. GOGC of the environment wins.
 const collectAt = 50
 
-func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
+func collectLate() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
+}
+
+// serving is how the server is run.
+type serving struct {
+	sources     config.Sources
+	truncateLog bool // the log file is emptied first
+}
+
+func serveUntilSignal(cmd *cobra.Command, how serving) error {
 	var warnings []config.Warning
-	cfg, err := load(sources, func(w config.Warning) { warnings = append(warnings, w) })
+	cfg, err := load(how.sources, func(w config.Warning) { warnings = append(warnings, w) })
 	if err != nil {
 		return err
 	}
-	lines := config.NewLineWriter(cmd.ErrOrStderr())
+	logTo, file, err := openLog(cfg.Log, how.truncateLog, cmd.ErrOrStderr())
+	if err != nil {
+		return &exitError{process.ExitConfig, fmt.Errorf("roundhouse: log.file: %w", err)}
+	}
+	if file != nil {
+		defer file.Close() // every record was written when it was made
+	}
+	lines := config.NewLineWriter(logTo)
 	defer lines.Close() // cannot fail
 	log := config.NewLogger(lines, cfg.Log.Format, cfg.Log.MinLevel())
 	for _, w := range warnings {
@@ -141,38 +157,19 @@ func serveUntilSignal(cmd *cobra.Command, sources config.Sources) error {
 	defer stop()
 	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
 	defer stop()
-	if err := runServer(ctx, cfg, reloads(ctx, sources, log), log); err != nil {
+	if err := runServer(ctx, cfg, &reloader{sources: how.sources, log: log, file: file}, log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
 	}
 	return nil
 }
 
-// reloads reads the configuration again at each SIGHUP. One with mistakes is logged and goes no further.
-func reloads(ctx context.Context, sources config.Sources, log *slog.Logger) <-chan *config.Config {
-	signals, out := make(chan os.Signal, 1), make(chan *config.Config) // more signals than one mean the same
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() { // ends with ctx; nobody waits
-		defer signal.Stop(signals)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-signals:
-			}
-			cfg, err := load(sources, func(w config.Warning) {
-				log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
-			})
-			if err != nil {
-				log.Error("the configuration was not read again: it has mistakes", "error", err)
-				continue
-			}
-			select {
-			case out <- cfg:
-			case <-ctx.Done():
-			}
-		}
-	}()
-	return out
+// openLog returns where the log goes, and the file of it if it is one. The file of the process in whose place this one comes is not emptied.
+func openLog(cfg config.Log, truncate bool, errOut io.Writer) (io.Writer, *logfile.File, error) {
+	if cfg.File == "" {
+		return errOut, nil, nil
+	}
+	f, err := logfile.Open(cfg.File, logfile.Options{MaxSize: cfg.MaxSize, Truncate: truncate && !handover.Succeeds()})
+	return f, f, err
 }
 
 func newCheck(environ []string) *cobra.Command {

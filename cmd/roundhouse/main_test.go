@@ -90,7 +90,7 @@ func TestVersionAsJSON(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	defer func(f func(context.Context, *config.Config, <-chan *config.Config, *slog.Logger) error) {
+	defer func(f func(context.Context, *config.Config, *reloader, *slog.Logger) error) {
 		runServer = f
 	}(runServer)
 	for _, row := range []struct {
@@ -99,7 +99,7 @@ func TestServe(t *testing.T) {
 		err   string
 	}{{nil, 0, ""}, {errors.New("no luck"), 1, "roundhouse: no luck\n"}} {
 		var loops int
-		runServer = func(ctx context.Context, cfg *config.Config, _ <-chan *config.Config, _ *slog.Logger) error {
+		runServer = func(ctx context.Context, cfg *config.Config, _ *reloader, _ *slog.Logger) error {
 			loops = cfg.Loops
 			return errors.Join(ctx.Err(), row.fails)
 		}

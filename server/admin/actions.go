@@ -26,6 +26,7 @@ type Action struct {
 type Request struct {
 	Context context.Context // ends with the connection of who asks
 	Values  url.Values      // of the form
+	Local   bool            // who asks is on this machine
 }
 
 // ErrUsage marks the error of an action that was asked for in a wrong way.
@@ -58,7 +59,7 @@ func (s *Server) action(a Action) {
 		// An action may wait: neither the answer nor the look for the end of the connection has a limit. Where they cannot be set, it is cut.
 		_, _ = control.SetWriteDeadline(time.Time{}), control.SetReadDeadline(time.Time{})
 		s.log.Info("an action", "action", a.Name, "from", r.RemoteAddr)
-		text, err := a.Do(Request{Context: r.Context(), Values: r.Form})
+		text, err := a.Do(Request{Context: r.Context(), Values: r.Form, Local: isLocal(r)})
 		switch {
 		case errors.Is(err, ErrUsage):
 			w.WriteHeader(http.StatusBadRequest)
@@ -69,6 +70,12 @@ func (s *Server) action(a Action) {
 		}
 		fmt.Fprintln(w, text)
 	})
+}
+
+// isLocal tells whether a request comes over loopback.
+func isLocal(r *http.Request) bool {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
 var errElsewhere = errors.New("refused: the request comes from a page of another site")

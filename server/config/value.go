@@ -149,6 +149,9 @@ func parseInt(s scalar) (int64, bool) {
 	return n, err == nil
 }
 
+// ParseSize reads a size in bytes as files have it: digits, and k, m or g for powers of 1024.
+func ParseSize(s string) (sizeBytes int64, ok bool) { return parseSize(s) }
+
 // parseSize reads digits and k, m or g, in powers of 1024; kb and kib are the same.
 func parseSize(s string) (int64, bool) {
 	digits := strings.TrimRight(s, "bBiIkKmMgG")

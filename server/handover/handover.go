@@ -45,6 +45,7 @@ type set struct {
 	open      []*listener // in the order in which they were opened
 	mistakes  []error     // of the environment
 	tell      *os.File    // the pipe to the old process; nil: there is none
+	succeeds  bool        // there was one
 	serving   bool        // Ready was called
 	phase     phase
 	program   string // to execute for the next process, when it is what this one was

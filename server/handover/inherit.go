@@ -42,7 +42,7 @@ func (s *set) inherit() {
 		if err != nil {
 			s.mistakes = append(s.mistakes, err)
 		}
-		s.tell = f
+		s.tell, s.succeeds = f, true
 	}
 	if text, ok := takeEnv(envListeners); ok {
 		var all []passed
@@ -54,6 +54,13 @@ func (s *set) inherit() {
 		}
 	}
 	s.inheritActivated()
+}
+
+// Succeeds tells whether this process was started by another one to take its place.
+func Succeeds() bool {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	return process.succeeds
 }
 
 // inheritActivated takes over what systemd has opened: sd_listen_fds(3).

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roundhouse/cmd/process"
+	"roundhouse/server"
+	"roundhouse/server/config"
+	"roundhouse/server/logfile"
+)
+
+// reloader reads the configuration again: at each SIGHUP, and when an administrator asks for it. It is safe for concurrent use.
+type reloader struct {
+	sources config.Sources
+	log     *slog.Logger
+	file    *logfile.File // of the log; nil: it is written to standard error
+
+	mu sync.Mutex // held during a reload
+}
+
+// serve has s take its orders from r, and reloads at each SIGHUP until ctx ends.
+func (r *reloader) serve(ctx context.Context, s *server.Server) {
+	reload := func(rsConfig string) (server.Reloaded, error) { return r.reload(s, rsConfig) }
+	s.SetHooks(server.Hooks{Reload: reload, ArchiveLog: r.archive})
+	signals := make(chan os.Signal, 1) // more signals than one mean the same
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() { // ends with ctx; nobody waits
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				_, _ = reload("") // which has logged what came of it
+			}
+		}
+	}()
+}
+
+// reload puts what the files say now in force, and logs the outcome. rsConfig, unless it is empty, is read in place of the rs.config.
+func (r *reloader) reload(s *server.Server, rsConfig string) (server.Reloaded, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sources := r.sources
+	if rsConfig != "" {
+		sources.RSConfig, sources.ReadFile = rsConfig, readPlain
+	}
+	cfg, err := load(sources, func(w config.Warning) {
+		r.log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
+	})
+	if err != nil {
+		s.ReloadFailed()
+		r.log.Error("the configuration was not read again: it has mistakes", "error", err)
+		if ended := (*exitError)(nil); errors.As(err, &ended) {
+			err = ended.err
+		}
+		return server.Reloaded{}, err
+	}
+	done, err := s.Reload(cfg)
+	if err != nil {
+		r.log.Error("the configuration was not put in force", "error", err)
+		return server.Reloaded{}, err
+	}
+	config.SetLevel(r.log, cfg.Log.MinLevel())
+	return done, nil
+}
+
+// archive puts the log file away.
+func (r *reloader) archive() (name string, err error) {
+	if r.file == nil {
+		return "", nil
+	}
+	return r.file.Archive()
+}
+
+// maxConfig is how long a file may be that somebody else names, in bytes.
+const maxConfig = 16 << 20
+
+var errNotPlain = fmt.Errorf("not a file of at most %d bytes", maxConfig)
+
+// readPlain reads a file of usual size: one that does not end, or waits for a writer, would hold the reload for ever.
+func readPlain(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxConfig {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotPlain}
+	}
+	return os.ReadFile(path)
+}
+
+// orderTime is how long a running server may take to do what it is asked for.
+const orderTime = time.Minute
+
+var errRefused = errors.New("refused") // by the server, whose answer says why
+
+// order has the server whose admin listener is at addr do something, and returns its answer. One of 409 is an errRefused.
+func order(ctx context.Context, addr, action string, form url.Values) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/api/"+action, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxTableSize))
+	answer := strings.Split(strings.TrimSpace(string(body)), "\n")
+	for i := range answer {
+		answer[i] = printable(answer[i])
+	}
+	text := strings.Join(answer, "\n")
+	switch {
+	case err != nil:
+		return "", err
+	case resp.StatusCode == http.StatusConflict:
+		return text, errRefused
+	case resp.StatusCode != http.StatusOK:
+		return "", fmt.Errorf("%s: %s", resp.Status, text)
+	}
+	return text, nil
+}
+
+// reload has a running server read its configuration again and prints what it says.
+func reload(ctx context.Context, addr string, form url.Values, out io.Writer) error {
+	text, err := order(ctx, addr, "reload", form)
+	switch {
+	case errors.Is(err, errRefused):
+		return &exitError{process.ExitConfig, errors.New(text)}
+	case err != nil:
+		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
+	}
+	if _, err = fmt.Fprintln(out, text); err != nil {
+		return &exitError{process.ExitRuntime, err}
+	}
+	return nil
+}
+
+func newReload() *cobra.Command {
+	var addr string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have a running server read its configuration again, as SIGHUP does",
+		Long: "Asks the admin listener of a server that runs here. It reads all its files and puts them in force without interruption, or\n" +
+			"changes nothing when they have mistakes. What cannot be changed without a new start is printed.\n\n" +
+			"Exit codes: 0, 1 when the server cannot be asked, 78 and every mistake when the files have some.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return reload(cmd.Context(), addr, nil, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&addr, "admin", "127.0.0.1:8081", "`host:port` of the admin listener")
+	return cmd
+}

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"roundhouse/server/access"
+	"roundhouse/server/admin"
+	"roundhouse/server/config"
+	"roundhouse/server/engine"
+	"roundhouse/server/router"
+)
+
+// Hooks are what the server asks of the program around it. A nil one cannot be done.
+type Hooks struct {
+	// Reload reads the configuration again and has Reload put it in force. rsConfig, unless it is empty, is the absolute path of the
+	// rs.config that is read in place of the one of the start. The error has every mistake; it was logged. Any goroutine may call it.
+	Reload func(rsConfig string) (Reloaded, error)
+	// ArchiveLog puts the log file away and begins it anew; it returns the new name, or none when there is no such file.
+	ArchiveLog func() (name string, err error)
+}
+
+// Reloaded says what a reload has done.
+type Reloaded struct {
+	Generation int64    // of the configuration in force: 1 from the start, and one more for each reload
+	NeedStart  []string // keys that were changed and need a new start
+}
+
+// control is what a server needs to change while it runs.
+type control struct {
+	// Guarded by mu, which is held while a configuration is put in force.
+	mu    sync.Mutex
+	rules access.Rules // in force
+
+	// Any goroutine.
+	generation atomic.Int64 // less 1
+	failed     atomic.Int64 // reloads that came to nothing
+	hooks      atomic.Pointer[Hooks]
+}
+
+var errNoHook = errors.New("not possible in this server")
+
+// SetHooks says what to do when an administrator asks for it. Without a call nothing of it can be done. Any goroutine may call it.
+func (s *Server) SetHooks(h Hooks) { s.control.hooks.Store(&h) }
+
+// hookDoors gives the doors their ways to the server.
+func (s *Server) hookDoors() {
+	reload := func() {
+		go func() { _, _ = s.readAgain("") }() // ends with the reload, which logs its outcome; nobody waits
+	}
+	if s.engine != nil {
+		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
+	}
+	if s.router != nil {
+		s.router.SetHooks(router.Hooks{Drain: s.Drain, Reload: reload})
+	}
+}
+
+// readAgain has the program read the configuration again.
+func (s *Server) readAgain(rsConfig string) (Reloaded, error) {
+	h := s.control.hooks.Load()
+	if h == nil || h.Reload == nil {
+		return Reloaded{}, errNoHook
+	}
+	return h.Reload(rsConfig)
+}
+
+// ReloadFailed counts a configuration that was asked for and not put in force because it has mistakes.
+func (s *Server) ReloadFailed() { s.control.failed.Add(1) }
+
+// Reload puts a new configuration in force as far as that can be done while the server runs. What has changed and needs a new start is
+// logged and returned. On an error the old one stays. Any goroutine may call it.
+func (s *Server) Reload(cfg *config.Config) (Reloaded, error) {
+	s.control.mu.Lock()
+	defer s.control.mu.Unlock()
+	kept, err := s.reload(cfg)
+	if err != nil {
+		s.control.failed.Add(1)
+		return Reloaded{}, fmt.Errorf("server: reload: %w", err)
+	}
+	done := Reloaded{Generation: s.control.generation.Add(1) + 1, NeedStart: kept}
+	s.log.Info("the configuration was read again", "generation", done.Generation, "need_a_new_start", kept)
+	return done, nil
+}
+
+// Generation is the number of the configuration in force.
+func (s *Server) Generation() int64 { return s.control.generation.Load() + 1 }
+
+// reload is Reload with control.mu held.
+func (s *Server) reload(cfg *config.Config) (kept []string, err error) {
+	if s.cfg.Demo || s.engine == nil && s.router == nil {
+		s.log.Warn("reload: nothing of this configuration can be changed without a new start")
+		return nil, nil
+	}
+	rules, problems := access.FromConfig(&cfg.Access)
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	if err := s.guard.Replace(rules); err != nil {
+		return nil, err
+	}
+	kept, err = s.reconfigure(cfg)
+	if err != nil {
+		return nil, errors.Join(err, s.guard.Replace(s.control.rules))
+	}
+	s.control.rules = rules
+	return kept, nil
+}
+
+// controlActions are what an administrator may have the server do.
+func (s *Server) controlActions() []admin.Action {
+	return []admin.Action{
+		{Name: "reload", About: "read all files again and put them in force; rs_config=/PATH: this one in place of the rs.config", Do: s.reloadAction},
+		{Name: "log/archive", About: "put the log files away as yymmddnn.log and begin them anew", Do: s.archiveAction},
+	}
+}
+
+func (s *Server) reloadAction(r admin.Request) (string, error) {
+	path := r.Values.Get("rs_config")
+	switch {
+	case path == "":
+	case !r.Local:
+		return "", errors.Join(errors.New("rs_config: only from this machine"), admin.ErrUsage)
+	case !filepath.IsAbs(path) || strings.ContainsRune(path, 0):
+		return "", errors.Join(errors.New("rs_config: an absolute path"), admin.ErrUsage)
+	}
+	done, err := s.readAgain(path)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("generation %d", done.Generation)
+	for _, key := range done.NeedStart {
+		text += "\nneeds a new start: " + key
+	}
+	return text, nil
+}
+
+func (s *Server) archiveAction(admin.Request) (string, error) {
+	h := s.control.hooks.Load()
+	if h == nil || h.ArchiveLog == nil {
+		return "", errNoHook
+	}
+	name, err := h.ArchiveLog()
+	switch {
+	case err != nil:
+		return "", err
+	case name == "":
+		return "", errors.New("the log goes to no file")
+	}
+	return name, nil
+}
