@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"roundhouse/codec/http1"
@@ -18,6 +19,14 @@ type backend struct {
 	chunks http1.Chunked
 	left   int64     // bytes of the body that are still to come; -1 when chunked, -2 until the connection ends
 	idle   time.Time // since when it is
+
+	client netip.Addr // whose connection it is, when each client has its own
+	number uint32     // by which sessions know it; 0: none does
+	epoch  uint32     // of the number
+	queue  []waiter   // who wants it next; at most maxQueue streams, and each loop once
+
+	pinned bool // its session has come back
+	moving bool // it is between two loops: nobody touches it
 
 	used                   bool // it has waited in the pool: the back end may have closed it in the meantime
 	inBody, keep, upgraded bool
@@ -85,7 +94,15 @@ func (b *backend) takeHead(in []byte) int {
 		return len(in)
 	}
 	flags := b.judge(q)
-	b.sh.head = http1.AppendResponse(b.sh.head[:0], q, &http1.Answer{Minor: 1})
+	b.sh.head = b.sh.head[:0]
+	switch {
+	case b.upgraded: // it is no request's any more
+		b.sh.sockets.forget(b)
+	case s.aff.on && s.answered:
+		flags |= lane.FlagSocket
+		b.sh.head = lane.AppendSocket(b.sh.head, b.socketOf())
+	}
+	b.sh.head = http1.AppendResponse(b.sh.head, q, &http1.Answer{Minor: 1})
 	s.k.end.Send(lane.OpResponse, flags, s.id, b.sh.head)
 	switch {
 	case flags&lane.FlagInfo != 0:
@@ -208,11 +225,15 @@ func (b *backend) finish() {
 	b.s, s.b = nil, nil
 	s.ended()
 	b.inBody = false
-	if clean {
+	switch {
+	case clean && b.number != 0:
+		b.sh.sockets.rest(b)
+	case clean:
 		b.sh.pool.put(b)
-		return
+	default:
+		b.sh.sockets.forget(b)
+		b.conn.Close()
 	}
-	b.conn.Close()
 }
 
 // Drained gives the relay credit for what the back end has taken.
@@ -233,7 +254,12 @@ func (b *backend) InputClosed(*loop.Conn) bool {
 
 // Closed handles the end of a connection, which breaks the exchange that it carried.
 func (b *backend) Closed(_ *loop.Conn, err error) {
+	if b.moving {
+		b.lostOnTheWay()
+		return
+	}
 	b.sh.pool.remove(b)
+	b.sh.sockets.forget(b)
 	s := b.s
 	if s == nil {
 		return
@@ -245,7 +271,7 @@ func (b *backend) Closed(_ *loop.Conn, err error) {
 		return
 	}
 	if b.used && !s.answered && !s.retried && s.bodyless && s.idempotent && !s.upgrade {
-		s.retried = true // it was closed just when it was used again
+		s.retried, s.aff.number = true, 0 // it was closed just when it was used again
 		s.start(nil)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -35,11 +36,15 @@ type Enabler struct {
 	answers http1.Limits // of the back end's responses
 	monitor *monitor
 
+	perClient bool // each client has connections of its own
+
 	// Guarded by mu.
 	mu      sync.Mutex
 	claimed map[string]bool // host:port of the relay servers that a -cr has led to; at most maxPeers for each -cr
 
 	// Any goroutine.
+	away     registry
+	epoch    atomic.Uint32                    // changes when the last lane is lost: what sessions knew of connections is void then
 	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
@@ -77,7 +82,8 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
 	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits(),
-		claimed: map[string]bool{}}
+		claimed: map[string]bool{}, perClient: cfg.Backend.ProxyProtocol > 0}
+	e.epoch.Store(mathrand.Uint32())
 	e.answers.Head = lane.MaxControl / 2
 	if err := e.prepare(); err != nil {
 		return nil, err
@@ -150,7 +156,7 @@ func (e *Enabler) Serve(ctx context.Context) {
 		e.closeLanes()
 		<-ended
 	}
-	e.group.Each(func(l *loop.Loop) { e.shards[l.Index()].pool.close() })
+	e.group.Each(func(l *loop.Loop) { e.shards[l.Index()].closeIdle() })
 }
 
 // closeLanes ends all lanes, whatever they carry.

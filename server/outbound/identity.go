@@ -4,6 +4,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -11,7 +12,7 @@ import (
 // identity are the fields by which the enabler says who it is.
 func (e *Enabler) identity(op string) [][2]string {
 	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"},
-		{"Ias-Rs-Oe-Id", e.run}, {"Ias-Rs-Oe-Version", version()}}
+		{"Ias-Rs-Oe-Id", e.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
 	if len(e.macs) > 0 {
 		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.macs, ",")})
 	}

@@ -245,7 +245,9 @@ func (k *link) Gone(err error) {
 		k.calling.Abort(err)
 	}
 	if k.up.Load() != 0 {
-		k.s.e.lanes.Add(-1)
+		if k.s.e.lanes.Add(-1) == 0 {
+			k.s.e.newEpoch()
+		}
 	}
 	k.streams.Each(func(_ uint32, s *stream) { s.drop() })
 	k.gone <- err

@@ -1,9 +1,9 @@
 package outbound
 
 import (
+	"net/netip"
+	"slices"
 	"time"
-
-	"roundhouse/server/loop"
 )
 
 const (
@@ -15,17 +15,29 @@ const (
 // pool holds the idle connections to the back end of one loop, which owns it. The one used last is used next, so that those
 // that are not needed grow old and leave.
 type pool struct {
-	idle  []*backend // oldest first
-	timer loop.Timer
+	idle []*backend // oldest first
 }
 
-// take returns the freshest idle connection, or nil.
-func (p *pool) take() *backend {
+// take returns the freshest idle connection, or nil. client is whose it has to be; invalid: all share them.
+func (p *pool) take(client netip.Addr) *backend {
+	if client.IsValid() {
+		return p.takeOf(client)
+	}
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		b := p.idle[n-1]
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		if !b.conn.Closing() {
+			return b
+		}
+	}
+	return nil
+}
+
+func (p *pool) takeOf(client netip.Addr) *backend {
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if b := p.idle[i]; b.client == client && !b.conn.Closing() {
+			p.idle = slices.Delete(p.idle, i, i+1)
 			return b
 		}
 	}
@@ -40,9 +52,7 @@ func (p *pool) put(b *backend) {
 	}
 	b.idle, b.used = b.sh.loop.Now(), true
 	p.idle = append(p.idle, b)
-	if !p.timer.Armed() {
-		p.timer.Arm(sweepTime)
-	}
+	b.sh.armSweep()
 }
 
 // remove forgets a connection that has ended.
@@ -56,8 +66,7 @@ func (p *pool) remove(b *backend) {
 }
 
 // sweep closes what has been idle for too long.
-func (p *pool) sweep() {
-	now := time.Now()
+func (p *pool) sweep(now time.Time, idleTime time.Duration) {
 	keep := p.idle[:0]
 	for _, b := range p.idle {
 		if now.Sub(b.idle) > idleTime {
@@ -67,9 +76,7 @@ func (p *pool) sweep() {
 		}
 	}
 	clear(p.idle[len(keep):])
-	if p.idle = keep; len(keep) > 0 {
-		p.timer.Arm(sweepTime)
-	}
+	p.idle = keep
 }
 
 // close closes all of them.
@@ -78,5 +85,4 @@ func (p *pool) close() {
 		b.conn.Close()
 	}
 	p.idle = nil
-	p.timer.Stop()
 }

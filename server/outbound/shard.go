@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"sync/atomic"
+	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/server/laneio"
@@ -16,6 +17,10 @@ type shard struct {
 	pool  pool
 	free  []*stream
 
+	sockets  sockets
+	sweeps   loop.Timer
+	pinSweep time.Time // when the pinned connections were looked at last
+
 	// Scratch: valid during one callback.
 	resp http1.Response
 	head []byte
@@ -23,8 +28,32 @@ type shard struct {
 
 func newShard(e *Enabler, l *loop.Loop) *shard {
 	s := &shard{e: e, loop: l, links: map[*link]struct{}{}}
-	s.pool.timer.Init(l, s.pool.sweep)
+	s.sockets = newSockets(s)
+	s.sweeps.Init(l, s.sweep)
 	return s
+}
+
+func (s *shard) armSweep() {
+	if !s.sweeps.Armed() {
+		s.sweeps.Arm(sweepTime)
+	}
+}
+
+// sweep closes what has been idle for too long.
+func (s *shard) sweep() {
+	now := time.Now()
+	s.pool.sweep(now, idleTime)
+	s.sockets.sweep(now, idleTime)
+	if len(s.pool.idle)+len(s.sockets.byNumber) > 0 {
+		s.armSweep()
+	}
+}
+
+// closeIdle closes what carries no request: at the end.
+func (s *shard) closeIdle() {
+	s.pool.close()
+	s.sockets.close()
+	s.sweeps.Stop()
 }
 
 func (s *shard) newStream() *stream {

@@ -3,6 +3,7 @@ package outbound
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 
 	"roundhouse/codec"
 	"roundhouse/codec/http1"
@@ -24,16 +25,28 @@ type stream struct {
 	recv    lane.RecvWindow
 	held    int // request body given to a slow back end without credit for it yet, in bytes
 	infos   int // informational responses so far
+	aff     affinity
+	client  netip.Addr // who gets a connection of its own; invalid: all share them
 
-	isHead, idempotent, bodyless, chunked, upgrade bool
-	reqDone, pendingEnd, answered, retried         bool
-	waiting, starved                               bool
+	traits
+	reqDone, pendingEnd, answered, retried bool
+	waiting, starved                       bool
 }
+
+// traits are what the head of a request says.
+type traits struct{ isHead, idempotent, bodyless, chunked, upgrade bool }
 
 // request begins a stream.
 func (k *link) request(p lane.Packet) error {
-	method, _, ok := bytes.Cut(p.Data, []byte{' '})
-	if !ok || !bytes.HasSuffix(p.Data, []byte("\r\n\r\n")) {
+	head, socket, affine := p.Data, lane.Socket{}, p.Flags&lane.FlagSocket != 0
+	if affine {
+		var err error
+		if socket, head, err = lane.CutSocket(p.Op, p.Data); err != nil {
+			return err
+		}
+	}
+	method, _, ok := bytes.Cut(head, []byte{' '})
+	if !ok || !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		return fmt.Errorf("outbound: a request head on stream %d that is none: %w", p.Stream, codec.ErrMalformed)
 	}
 	s := k.s.newStream()
@@ -44,12 +57,24 @@ func (k *link) request(p lane.Packet) error {
 	e.streams.Add(1)
 	e.requests.Add(1)
 	s.k, s.id = k, p.Stream
-	s.head = append(s.head[:0], p.Data...)
+	s.head = append(s.head[:0], head...)
 	s.isHead, s.idempotent = string(method) == "HEAD", isIdempotent(method)
 	s.bodyless, s.chunked, s.upgrade = p.Flags&lane.FlagLast != 0, p.Flags&lane.FlagChunked != 0, p.Flags&lane.FlagUpgrade != 0
 	s.reqDone = s.bodyless
 	s.send, s.recv = lane.NewSendWindow(k.window), lane.NewRecvWindow(e.window)
-	s.start(k.s.pool.take())
+	if !affine {
+		s.start(k.s.pool.take(s.client))
+		return nil
+	}
+	s.aff = affinity{on: true, number: socket.Number}
+	switch {
+	case socket.Number == 0:
+		s.startNew()
+	case socket.Epoch != e.epoch.Load():
+		s.fail(lane.CodeAffinityLost, "The connection to the back-end server that the session was bound to is lost.", lane.FlagUnseen)
+	default:
+		s.resume()
+	}
 	return nil
 }
 
@@ -81,6 +106,9 @@ func (s *stream) start(b *backend) {
 		b := newBackend(sh, c)
 		c.SetSession(b)
 		if waits {
+			if s.aff.on {
+				sh.sockets.tell(b)
+			}
 			s.sendHead(b)
 		} else {
 			sh.pool.put(b)
@@ -211,8 +239,10 @@ func (s *stream) fail(code lane.Code, text string, flags lane.Flags) {
 
 // drop ends the stream without a word.
 func (s *stream) drop() {
+	s.leaveQueues()
 	if b := s.b; b != nil {
 		b.s, s.b = nil, nil
+		b.sh.sockets.forget(b)
 		b.conn.Abort(nil)
 	}
 	s.ended()
