@@ -1,9 +1,15 @@
-// Package laneio runs one end of a lane: the two connections that carry its packets, on one loop. The relay and the enabler
-// both stand on it.
+// Package laneio runs one end of a lane: the connections that carry its packets, on one loop. The relay and the enabler both
+// stand on it.
 //
 // An End gathers the packets of a turn in one chunk, so that however many streams speak, the lane costs one system call; a
 // large piece of a body goes out with them straight from the slice that it was read into. What comes in is cut into packets
 // and handed to a Handler. An End pings the other one, and is gone when that is silent for three heartbeats.
+//
+// Each direction has one of three framings; where a chunk, a body or a message ends means nothing in any of them:
+//
+//	chunked  SetOut, SetIn               an HTTP body that is chunked and never ends
+//	length   SetOutLength, SetInLength   HTTP bodies of a given length, one after the other (length.go)
+//	socket   SetSocket                   both directions on one WebSocket connection (socket.go)
 //
 // Everything here is owned by the loop of the two connections. A lane is never paused: credit bounds what a stream can send
 // (codec/lane), and its receiver holds no more than that.
@@ -35,8 +41,20 @@ type Handler interface {
 // Errors that Gone may get.
 var (
 	ErrSilent = errors.New("laneio: the other end is silent")
-	errStray  = errors.New("laneio: the other end answered the lane's outgoing connection")
+	ErrUnsent = errors.New("laneio: a body was not taken to its end")
 )
+
+// StrayError is an answer on the connection that an End writes to, where none can be yet: a proxy's refusal, most likely.
+type StrayError struct {
+	Head []byte // of the answer, as far as it has come; at most maxStray bytes
+}
+
+func (e *StrayError) Error() string {
+	line, _, _ := bytes.Cut(e.Head, crlf)
+	return fmt.Sprintf("laneio: the other end answered the lane's outgoing connection: %.100q", line)
+}
+
+const maxStray = 2 << 10 // bytes
 
 const (
 	high     = 512 << 10 // bytes of output above which bodies wait
@@ -60,9 +78,17 @@ type End struct {
 	missed    int
 	rtt       time.Duration
 	begun     time.Time
+	proof     func() // what Prove has set
 	closing   bool
 	gone      bool
 	scratch   [32]byte
+
+	special   bool       // out is not just chunked: below is something that it needs
+	pad       int        // bytes of padding after each burst
+	unpadded  bool       // something has left that no padding has followed yet
+	lengthOut *lengthOut // nil: out has another framing
+	lengthIn  *lengthIn  // nil: in has another framing
+	socket    *socket    // nil: there is none
 }
 
 // New returns an end without connections.
@@ -142,13 +168,20 @@ func (e *End) SendData(flags lane.Flags, stream uint32, data []byte) {
 		e.Send(lane.OpData, flags, stream, data)
 		return
 	}
+	if e.special {
+		e.sendSpecial(flags, stream, data)
+		return
+	}
 	e.buf = lane.AppendHead(e.buf, lane.OpData, flags, stream, len(data))
 	head := appendChunkHead(e.scratch[:0], len(e.buf)+len(data))
 	e.out.Writev(head, e.buf, data, crlf)
 	e.resetBuf()
 }
 
-var crlf = []byte("\r\n")
+var (
+	crlf      = []byte("\r\n")
+	endOfHead = []byte("\r\n\r\n")
+)
 
 func appendChunkHead(dst []byte, size int) []byte {
 	return append(strconv.AppendUint(dst, uint64(size), 16), '\r', '\n')
@@ -163,6 +196,10 @@ func (e *End) resetBuf() {
 
 // flush sends the packets of the turn as one chunk, without a copy as far as the socket takes them.
 func (e *End) flush(c *loop.Conn) {
+	if e.special {
+		e.flushSpecial()
+		return
+	}
 	if len(e.buf) == 0 {
 		return
 	}
@@ -183,12 +220,13 @@ func (e *End) Close() {
 	e.timer.Stop()
 	if e.out != nil {
 		e.flush(e.out)
-		e.out.Write([]byte("0\r\n\r\n"))
+		e.writeEnd()
 		e.out.Close()
 	}
 	if e.in != nil {
 		e.in.Close()
 	}
+	e.dropNext()
 	if e.out == nil && e.in == nil {
 		e.end(nil)
 	}
@@ -209,6 +247,7 @@ func (e *End) end(err error) {
 			c.Abort(err)
 		}
 	}
+	e.dropNext()
 	if e.closing {
 		err = nil
 	}
@@ -224,9 +263,22 @@ func (e *End) beat() {
 		e.end(fmt.Errorf("%w for %v", ErrSilent, missable*e.heartbeat))
 		return
 	}
+	e.ping()
+	if e.lengthOut != nil {
+		e.maybeRenew()
+	}
+	e.timer.Arm(e.heartbeat)
+}
+
+func (e *End) ping() {
 	b := lane.AppendHead(e.buf, lane.OpPing, 0, 0, 8)
 	e.SetBuffer(binary.BigEndian.AppendUint64(b, uint64(time.Since(e.begun))))
-	e.timer.Arm(e.heartbeat)
+}
+
+// Prove pings, and calls proved, once, when the answer comes: both directions pass packets on.
+func (e *End) Prove(proved func()) {
+	e.proof = proved
+	e.ping()
 }
 
 // receive cuts input into packets.
@@ -275,6 +327,10 @@ func (e *End) packets(data []byte) error {
 			if len(p.Data) == 8 {
 				e.rtt = time.Since(e.begun) - time.Duration(binary.BigEndian.Uint64(p.Data))
 			}
+			if proved := e.proof; proved != nil {
+				e.proof = nil
+				proved()
+			}
 		default:
 			if err := e.handler.Packet(p); err != nil {
 				return err
@@ -289,8 +345,10 @@ type outSession struct{ e *End }
 
 func (s *outSession) Data(_ *loop.Conn, in []byte) (int, error) {
 	if !s.e.closing {
-		line, _, _ := bytes.Cut(in, crlf)
-		s.e.end(fmt.Errorf("%w: %.100q", errStray, line)) // a proxy's refusal, most likely
+		if len(in) < maxStray && !bytes.Contains(in, endOfHead) {
+			return 0, nil // the rest is wanted, too: it says who answers
+		}
+		s.e.end(&StrayError{bytes.Clone(in[:min(len(in), maxStray)])})
 	}
 	return len(in), nil
 }

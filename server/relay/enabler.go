@@ -44,7 +44,7 @@ func readCall(fields []http1.Field) (c call) {
 // enabler handles a request to the server URL.
 func (c *client) enabler(q *http1.Request) {
 	k := readCall(q.Fields)
-	server, f, text := c.admit(&k)
+	_, f, text := c.admit(&k)
 	if f != nil {
 		c.s.relay.log.Warn("enabler refused", "error", f.name, "reason", text, "farm", k.farm, "server", k.server, "remote", string(c.ip))
 		c.reject(q, f, text)
@@ -53,10 +53,10 @@ func (c *client) enabler(q *http1.Request) {
 	switch k.op {
 	case "peers":
 		c.peers(q)
-	case "up", "down":
-		c.half(q, &k, server)
+	case "up", "down", "lane":
+		c.half(q, &k)
 	default:
-		c.reject(q, failOERequest, "Ias-Rs-Op is not peers, up or down.")
+		c.reject(q, failOERequest, "Ias-Rs-Op is not peers, up, down or lane.")
 	}
 }
 
@@ -113,9 +113,9 @@ func (c *client) peers(q *http1.Request) {
 		list = append(list, c.self(string(q.Host), lanes))
 	}
 	body, err := json.Marshal(map[string]any{
-		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{},
+		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"ws", "length"},
 		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
-		"limits":        map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow},
+		"limits":        map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize},
 	})
 	if err != nil {
 		panic("BUG: relay: " + err.Error())

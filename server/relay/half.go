@@ -8,46 +8,101 @@ import (
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
+	"roundhouse/codec/websocket"
 	"roundhouse/routing/farm"
 	"roundhouse/server/laneio"
 	"roundhouse/server/loop"
 )
 
+// half is one connection of a lane, and how it carries packets.
+type half struct {
+	key  laneKey
+	kind halfKind
+	size int64 // of a body of a given length, in bytes
+	more bool  // the lane is to go on in it: another body was before it
+}
+
+type halfKind uint8
+
+const (
+	halfUp     halfKind = iota // packets of the relay, in a chunked response
+	halfDown                   // packets of the enabler, in a chunked body
+	halfLength                 // packets of the enabler, in a body of a given length
+	halfSocket                 // both, over WebSocket
+)
+
+// laneFields are those of the relay's answers that open a lane: nobody may keep, change or gather what comes.
+const laneFields = "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
+
 // half takes the connection to the loop that its lane belongs to.
-func (c *client) half(q *http1.Request, k *call, server *farm.Server) {
-	run, number, ok := strings.Cut(k.lane, "/")
-	n, err := strconv.Atoi(number)
-	const most = 1024 // loops of a relay
-	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 {
-		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER.")
+func (c *client) half(q *http1.Request, k *call) {
+	h := half{key: laneKey{farm: k.farm, server: k.server}}
+	if !h.readLane(k.lane) {
+		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER or RUN/NUMBER/BODY.")
 		return
 	}
-	up := k.op == "up"
-	switch {
-	case up && (string(q.Method) != "GET" || q.Chunked || q.ContentLength > 0):
-		c.reject(q, failOERequest, "An up channel is a GET without a body.")
-		return
-	case !up && (string(q.Method) != "POST" || !q.Chunked):
-		c.reject(q, failOERequest, "A down channel is a POST with a chunked body.")
+	if text := h.readKind(q, k.op); text != "" {
+		c.reject(q, failOERequest, text)
 		return
 	}
-	if up {
-		c.conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: no-store\r\n" +
-			"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	switch h.kind {
+	case halfUp:
+		c.conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n" + laneFields + "Transfer-Encoding: chunked\r\n\r\n"))
+	case halfSocket:
+		c.conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + laneFields +
+			"Sec-WebSocket-Accept: " + websocket.Accept(webSocketKey(q)) + "\r\n\r\n"))
 	}
 	r := c.s.relay
-	to := r.shards[n%len(r.shards)]
-	key := laneKey{farm: k.farm, server: k.server, run: run, number: n}
+	to := r.shards[h.key.number%len(r.shards)]
 	c.timer.Stop()
 	c.s.stats.clients.Add(-1)
 	c.conn.SetSession(travelling{})
-	c.conn.Move(to.loop, func(conn *loop.Conn) {
-		if l := to.lanes[key]; l != nil && (up && l.up || !up && l.down) {
-			conn.Abort(nil) // the enabler opened it twice
-			return
+	c.conn.Move(to.loop, func(conn *loop.Conn) { to.half(h, conn) })
+}
+
+// readLane reads Ias-Rs-Lane. What follows a second slash says that it is not the lane's first body.
+func (h *half) readLane(text string) (ok bool) {
+	run, number, ok := strings.Cut(text, "/")
+	number, body, more := strings.Cut(number, "/")
+	n, err := strconv.Atoi(number)
+	const most = 1024 // loops of a relay
+	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 || more && body == "" {
+		return false
+	}
+	h.key.run, h.key.number, h.more = run, n, more
+	return true
+}
+
+// readKind judges the call as a whole. text says what is wrong with it.
+func (h *half) readKind(q *http1.Request, op string) (text string) {
+	bodyless := !q.Chunked && q.ContentLength == 0
+	switch {
+	case op == "lane" && q.Upgrade && !h.more:
+		h.kind = halfSocket
+	case op == "lane":
+		return "A lane is a GET with a WebSocket handshake."
+	case op == "up" && string(q.Method) == "GET" && bodyless && !q.Upgrade && !h.more:
+		h.kind = halfUp
+	case op == "up":
+		return "An up channel is a GET without a body."
+	case string(q.Method) != "POST" || bodyless || h.more && q.Chunked:
+		return "A down channel is a POST with a body that is chunked or has a length."
+	case q.Chunked:
+		h.kind = halfDown
+	default:
+		h.kind, h.size = halfLength, q.ContentLength
+	}
+	return ""
+}
+
+// webSocketKey is the key of a complete handshake.
+func webSocketKey(q *http1.Request) string {
+	for i := range q.Fields {
+		if q.Fields[i].ID == http1.IDSecWebSocketKey {
+			return string(q.Fields[i].Value)
 		}
-		to.half(key, server, conn, up)
-	})
+	}
+	return ""
 }
 
 // travelling is the session of a connection between two loops.
@@ -61,28 +116,66 @@ func (travelling) Closed(*loop.Conn, error)             {}
 const openingTime = 10 * time.Second
 
 // half brings one connection of a lane, which has just come to this loop.
-func (s *shard) half(key laneKey, server *farm.Server, conn *loop.Conn, up bool) {
-	l := s.lanes[key]
-	if l == nil {
-		l = &link{s: s, key: key, server: server, remote: conn.Remote().String()}
-		l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
-		l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
-		l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
-		l.opening.Arm(openingTime)
-		s.lanes[key] = l
-	}
-	if up {
-		l.up = true
-		l.end.SetOut(conn)
-		l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
-			Version: lane.Version, Lane: uint16(key.number), Window: uint32(l.grant),
-			Heartbeat: uint32(s.view.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
-		}))
-		l.maybeJoin()
+func (s *shard) half(h half, conn *loop.Conn) {
+	l := s.lanes[h.key]
+	if h.more && (l == nil || l.down != halfLength) {
+		conn.Write([]byte("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+		conn.Close()
 		return
 	}
-	l.down = true
-	l.end.SetIn(conn)
+	if !h.more && l != nil && !l.lacks(h.kind) {
+		conn.Abort(nil) // the enabler opened it twice
+		return
+	}
+	if l == nil {
+		server, _ := s.view.server(h.key.farm, h.key.server)
+		if server == nil { // it has left the configuration in the meantime
+			conn.Abort(nil)
+			return
+		}
+		l = s.newLink(h.key, server, conn)
+	}
+	switch h.kind {
+	case halfUp:
+		l.up = true
+		l.end.SetOut(conn)
+		l.hail()
+	case halfDown:
+		l.down = halfDown
+		l.end.SetIn(conn)
+	case halfLength:
+		l.down = halfLength
+		l.end.SetInLength(conn, h.size)
+	case halfSocket:
+		l.up, l.down = true, halfSocket
+		l.end.SetSocket(conn, false)
+		l.hail()
+	}
+}
+
+// lacks tells whether a half of that kind has not come yet.
+func (l *link) lacks(kind halfKind) bool {
+	return kind == halfUp && !l.up || kind != halfUp && l.down == halfUp
+}
+
+func (s *shard) newLink(key laneKey, server *farm.Server, conn *loop.Conn) *link {
+	l := &link{s: s, key: key, server: server, remote: conn.Remote().String()}
+	l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
+	l.end.SetPad(s.view.cfg.Relay.Lane.PadSize)
+	l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
+	l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
+	l.opening.Arm(openingTime)
+	s.lanes[key] = l
+	return l
+}
+
+// hail says hello.
+func (l *link) hail() {
+	l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
+		Version: lane.Version, Lane: uint16(l.key.number), Window: uint32(l.grant),
+		Heartbeat: uint32(l.s.view.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
+	}))
+	l.maybeJoin()
 }
 
 // buffers divides what may be held for one client: the credit that a stream begins with, and the high watermark of the client's
@@ -95,3 +188,8 @@ func buffers(configured int, maxClientBuffer int64) (grant, high int) {
 
 // clientHigh is the high watermark of a client's output when the farm's max_client_buffer allows it, in bytes.
 const clientHigh = 64 << 10
+
+// String is how the packets of a lane travel, for the log.
+func (k halfKind) String() string {
+	return [...]string{"none", "http", "http with length", "websocket"}[k]
+}

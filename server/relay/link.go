@@ -32,9 +32,10 @@ type link struct {
 	grant    int    // what we take of a response body without credit, in bytes
 	high     int    // the high watermark of a client's output, in bytes; with grant at most max_client_buffer
 	requests int64
-	up, down bool // which halves have come
-	joined   bool // it is in the roster
-	goneAway bool // we have said goaway
+	up       bool     // that half has come
+	down     halfKind // how the packets of the enabler come; halfUp: not yet
+	joined   bool     // it is in the roster
+	goneAway bool     // we have said goaway
 }
 
 // Packet handles what the enabler sent.
@@ -112,7 +113,7 @@ func (l *link) maybeJoin() {
 	l.joined = true
 	l.s.roster.Join(l.server, l)
 	l.s.stats.lanes.Add(1)
-	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote)
+	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote, "form", l.down)
 }
 
 func (l *link) status(b []byte) error {

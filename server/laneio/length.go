@@ -1,0 +1,255 @@
+package laneio
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"roundhouse/server/loop"
+)
+
+// A body of a given length is for proxies that refuse chunked requests. It comes to its end some day, so the stream of packets
+// goes on in the next one: a packet may begin in one body and end in another. The writer asks for the connection of the next body a
+// while before; when it is late, what is to be written waits. The reader takes the connection of the next body beside the one
+// that it reads, and reads it when that one is complete, which it answers with 200. So nothing is lost, and no stream notices.
+
+// BodyLength is the length of a body when nothing else is said, in bytes: the most that every proxy can count.
+const BodyLength = 1<<31 - 1
+
+const (
+	renewAt    = 16 << 20        // bytes of a body that are left when the next one is asked for; less of a small body
+	answerTime = 2 * time.Minute // how long the answer to a complete body may take
+)
+
+// lengthOut is what an End knows of the bodies that it writes.
+type lengthOut struct {
+	renew    func()
+	left     int64 // of the running body, in bytes; 0 <= left
+	mark     int64 // of left, from which on the next body is asked for
+	next     *loop.Conn
+	nextSize int64
+}
+
+// SetOutLength gives the end a connection that it writes packets to, as a body of size bytes, size > 0. The HTTP head has been
+// written. When the body is nearly complete renew is called, now and again until SetOutLength is called for the next one.
+func (e *End) SetOutLength(c *loop.Conn, size int64, renew func()) {
+	l := e.lengthOut
+	switch {
+	case l == nil:
+		l = &lengthOut{renew: renew}
+		e.lengthOut, e.special = l, true
+		e.startBody(c, size)
+		e.begin()
+	case l.next != nil || e.gone || e.closing:
+		c.Abort(nil)
+	case l.left > 0:
+		l.next, l.nextSize = c, size
+		c.SetSession(&nextOut{e: e, c: c})
+	default:
+		e.startBody(c, size)
+		c.WantFlush()
+	}
+}
+
+// startBody makes c the connection that is written to.
+func (e *End) startBody(c *loop.Conn, size int64) {
+	l := e.lengthOut
+	l.left, l.mark = size, min(size/4, renewAt)
+	e.out = c
+	c.SetWatermarks(high, low)
+	c.SetBatch(true)
+	c.SetSession(&outSession{e})
+}
+
+// exhausted tells that output waits for the next body.
+func (e *End) exhausted() bool {
+	return e.lengthOut != nil && e.lengthOut.left == 0 && e.lengthOut.next == nil
+}
+
+func (e *End) maybeRenew() {
+	if l := e.lengthOut; l.left <= l.mark && l.next == nil && !e.gone && !e.closing {
+		l.renew()
+	}
+}
+
+// writeLength writes the packets of the turn, and data, as far as the bodies that are there have room. The rest stays in buf.
+func (e *End) writeLength(data []byte) {
+	l, b := e.lengthOut, e.buf
+	for len(b)+len(data) > 0 && e.maybeNextBody() {
+		n := int(min(int64(len(b)), l.left))
+		m := int(min(int64(len(data)), l.left-int64(n)))
+		e.out.Writev(b[:n], data[:m])
+		b, data = b[n:], data[m:]
+		if l.left -= int64(n + m); l.left == 0 {
+			newSpent(e, e.out)
+		}
+	}
+	if len(b)+len(data) == 0 {
+		e.resetBuf()
+	} else {
+		e.buf = append(append(e.buf[:0], b...), data...)
+	}
+	e.maybeRenew()
+}
+
+// maybeNextBody goes on to the next body when the running one is complete. False means that there is none yet.
+func (e *End) maybeNextBody() bool {
+	l := e.lengthOut
+	if l.left > 0 {
+		return true
+	}
+	c := l.next
+	if c == nil || c.Closing() {
+		return false
+	}
+	l.next = nil
+	e.startBody(c, l.nextSize)
+	return true
+}
+
+// nextOut is the session of a connection whose body has not begun. When it ends early, as when a proxy does not want to wait,
+// another one is asked for.
+type nextOut struct {
+	e *End
+	c *loop.Conn
+}
+
+func (s *nextOut) Data(c *loop.Conn, in []byte) (int, error) {
+	c.Abort(nil)
+	return len(in), nil
+}
+func (s *nextOut) Drained(*loop.Conn) {}
+func (s *nextOut) Closed(*loop.Conn, error) {
+	if l := s.e.lengthOut; l.next == s.c {
+		l.next = nil
+		if l.left == 0 {
+			s.e.maybeRenew()
+		}
+	}
+}
+
+// spent is the session of a connection whose body is complete, until it is answered: a proxy could take an earlier end for a
+// broken upload, and drop what it has of it.
+type spent struct {
+	e        *End
+	timer    loop.Timer
+	answered bool
+}
+
+func newSpent(e *End, c *loop.Conn) {
+	s := &spent{e: e}
+	s.timer.Init(e.loop, func() { c.Abort(ErrUnsent) })
+	s.timer.Arm(answerTime)
+	c.SetSession(s)
+}
+
+func (s *spent) Data(c *loop.Conn, in []byte) (int, error) {
+	const start = "HTTP/1.1 200"
+	if len(in) < len(start) {
+		return 0, nil
+	}
+	if s.answered = bytes.HasPrefix(in, []byte("HTTP/1.")) && string(in[8:len(start)]) == " 200"; s.answered {
+		c.Close()
+		return len(in), nil
+	}
+	line, _, _ := bytes.Cut(in, crlf)
+	s.e.end(fmt.Errorf("%w: %.100q", ErrUnsent, line))
+	return len(in), nil
+}
+func (s *spent) Drained(*loop.Conn) { s.e.handler.Writable() }
+func (s *spent) Closed(_ *loop.Conn, err error) {
+	s.timer.Stop()
+	if !s.answered {
+		s.e.end(fmt.Errorf("%w: %v", ErrUnsent, closedBecause(err)))
+	}
+}
+
+// lengthIn is what an End knows of the bodies that it reads.
+type lengthIn struct {
+	left     int64 // of the running body, in bytes; 0 <= left
+	next     *loop.Conn
+	nextSize int64
+}
+
+// SetInLength gives the end a connection that it reads packets from: a body of size bytes, size > 0, from its next byte on. It may be
+// called again for the next body, before or after the running one is complete.
+func (e *End) SetInLength(c *loop.Conn, size int64) {
+	l := e.lengthIn
+	switch {
+	case l == nil:
+		e.lengthIn = &lengthIn{}
+		e.readBody(c, size)
+		e.begin()
+	case l.next != nil || e.gone || e.closing:
+		c.Abort(nil)
+	case l.left > 0:
+		l.next, l.nextSize = c, size
+		c.Pause()
+		c.SetSession(&nextIn{e: e, c: c})
+	default:
+		e.readBody(c, size)
+	}
+}
+
+// readBody makes c the connection that is read from.
+func (e *End) readBody(c *loop.Conn, size int64) {
+	e.lengthIn.left = size
+	e.in = c
+	c.SetSession(&bodySession{e})
+	c.Resume()
+	c.Again()
+}
+
+// bodySession is the session of the connection whose body is being read.
+type bodySession struct{ e *End }
+
+// Data ends the lane as inSession does. Nothing follows a body: its sender closes.
+func (s *bodySession) Data(c *loop.Conn, in []byte) (int, error) {
+	e, l := s.e, s.e.lengthIn
+	e.missed = 0
+	n := int(min(int64(len(in)), l.left))
+	l.left -= int64(n)
+	if err := e.packets(in[:n]); err != nil {
+		e.end(err)
+		return len(in), nil
+	}
+	if l.left == 0 && !e.gone {
+		e.answerBody(c)
+	}
+	return len(in), nil
+}
+func (s *bodySession) Drained(*loop.Conn)             {}
+func (s *bodySession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err)) }
+
+// answerBody takes leave of a connection whose body is complete, and goes on to the next one when it is there.
+func (e *End) answerBody(c *loop.Conn) {
+	c.SetSession(done{})
+	c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+	c.Close()
+	if l := e.lengthIn; l.next != nil {
+		next := l.next
+		l.next = nil
+		e.readBody(next, l.nextSize)
+	}
+}
+
+// nextIn is the session of a connection whose body is not read yet.
+type nextIn struct {
+	e *End
+	c *loop.Conn
+}
+
+func (s *nextIn) Data(*loop.Conn, []byte) (int, error) { return 0, nil }
+func (s *nextIn) Drained(*loop.Conn)                   {}
+func (s *nextIn) Closed(*loop.Conn, error) {
+	if l := s.e.lengthIn; l.next == s.c {
+		l.next = nil
+	}
+}
+
+// done is the session of a connection that only has to end.
+type done struct{}
+
+func (done) Data(_ *loop.Conn, in []byte) (int, error) { return len(in), nil }
+func (done) Drained(*loop.Conn)                        {}
+func (done) Closed(*loop.Conn, error)                  {}
