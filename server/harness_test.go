@@ -132,9 +132,15 @@ type enabler struct {
 // startEnabler serves backend ("host:port") as server id, and waits until every lane is up.
 func startEnabler(t testing.TB, r *relayUnderTest, id, backend string) *enabler {
 	t.Helper()
+	return startEnablerWith(t, r, id, backend, nil)
+}
+
+// startEnablerWith is startEnabler with a configuration that is changed before; change may be nil.
+func startEnablerWith(t testing.TB, r *relayUnderTest, id, backend string, change func(*config.Enabler)) *enabler {
+	t.Helper()
 	up := func() int { return strings.Count(r.log.text(), `msg="lane up" farm=f server=`+id+" ") }
 	before := up()
-	e := runEnabler(t, r, id, backend, "secret")
+	e := runEnablerWith(t, r, id, backend, "secret", change)
 	eventually(t, "lanes up", func() bool { return up() >= before+r.cfg.Loops })
 	return e
 }
@@ -147,12 +153,20 @@ func (l *lines) text() string {
 
 func runEnabler(t testing.TB, r *relayUnderTest, id, backend, token string) *enabler {
 	t.Helper()
+	return runEnablerWith(t, r, id, backend, token, nil)
+}
+
+func runEnablerWith(t testing.TB, r *relayUnderTest, id, backend, token string, change func(*config.Enabler)) *enabler {
+	t.Helper()
 	host, port := split(t, r.addr)
 	bhost, bport := split(t, backend)
 	cfg := &config.Enabler{
 		Farm: "f", ID: id, Token: token, Retry: time.Second,
 		Backend: config.BackendAddr{Host: bhost, Port: bport},
 		Relays:  []config.RelayAddr{{Host: host, Port: port, URLSuffix: "/srv/iarelayserver"}},
+	}
+	if change != nil {
+		change(cfg)
 	}
 	e := &enabler{log: &lines{}, done: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -143,7 +143,7 @@ func (r *route) connect(ctx context.Context) (nc net.Conn, err error) {
 // head is the head of a call to the server URL without its last line end; more fields may be given, each with its line end.
 func (e *Enabler) head(r *route, method, op string, more ...string) []byte {
 	b := append([]byte(nil), method+" "+r.target+" HTTP/1.1\r\nHost: "+r.host+"\r\nUser-Agent: "+userAgent()+"\r\n"+r.auth...)
-	for _, f := range e.identity(op) {
+	for _, f := range e.identity(method, op) {
 		b = append(b, f[0]+": "+f[1]+"\r\n"...)
 	}
 	return append(b, strings.Join(more, "")...)

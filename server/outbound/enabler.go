@@ -46,6 +46,7 @@ type Enabler struct {
 	away     registry
 	epoch    atomic.Uint32                    // changes when the last lane is lost: what sessions knew of connections is void then
 	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
+	clock    atomic.Int64                     // how far the relays' clock is ahead of ours, in nanoseconds
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
 	lanes    atomic.Int64 // lanes that are up

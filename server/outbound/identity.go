@@ -1,25 +1,72 @@
 package outbound
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
+// signs tells whether calls are signed, or carry the token.
+const signs = false
+
 // identity are the fields by which the enabler says who it is.
-func (e *Enabler) identity(op string) [][2]string {
+func (e *Enabler) identity(method, op string) [][2]string {
 	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"},
 		{"Ias-Rs-Oe-Id", e.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
 	if len(e.macs) > 0 {
 		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.macs, ",")})
 	}
-	if e.cfg.Token != "" {
+	switch {
+	case e.cfg.Token == "":
+	case signs:
+		f = append(f, [2]string{"Ias-Rs-Auth", e.sign(method)})
+	default:
 		f = append(f, [2]string{"Ias-Rs-Token", e.cfg.Token})
 	}
 	return f
+}
+
+// sign proves that we know the token without telling it: TS,NONCE,MAC with the time in seconds of the Unix epoch, 16 random bytes
+// and HMAC-SHA256("METHOD|farm|server|run|TS|NONCE"), both in hexadecimal. The key is the SHA-256 of the token: a relay whose
+// configuration has only that can check it, too.
+func (e *Enabler) sign(method string) string {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails: crypto/rand
+	ts := strconv.FormatInt(time.Now().Add(time.Duration(e.clock.Load())).Unix(), 10)
+	said := ts + "," + hex.EncodeToString(nonce[:])
+	key := sha256.Sum256([]byte(e.cfg.Token))
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(strings.Join([]string{method, e.cfg.Farm, e.cfg.ID, e.run, strings.Replace(said, ",", "|", 1)}, "|")))
+	return said + "," + hex.EncodeToString(mac.Sum(nil))
+}
+
+// clockSlack is how much the clock of a relay may differ from ours before we go by that.
+const clockSlack = 30 * time.Second
+
+// correctClock goes by the clock of a relay that has refused us, if it differs from ours: it may be for that. False: it does not.
+func (e *Enabler) correctClock(err error) bool {
+	var r *refusal
+	if !signs || !errors.As(err, &r) || r.status != http.StatusUnauthorized || r.number == 0 || r.date.IsZero() {
+		return false
+	}
+	had := time.Duration(e.clock.Load())
+	ahead := time.Until(r.date)
+	if d := ahead - had; -clockSlack < d && d < clockSlack {
+		return false
+	}
+	e.clock.Store(int64(ahead))
+	e.log.Warn("the clock of this machine and the relay's differ; calls go by the relay's", "relay_is_ahead", ahead.Round(time.Second))
+	return true
 }
 
 // maxMACs bounds what we say of ourselves: machines that run containers have adapters without end.

@@ -34,6 +34,7 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch fu
 				pause.reset()
 			}
 		}
+		e.correctClock(err)
 		wait := pause.next()
 		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait, "advice", advice(err))
 		if !sleep(ctx, wait) {

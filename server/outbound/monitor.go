@@ -1,19 +1,31 @@
 package outbound
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
+
+	"roundhouse/codec/proxyheader"
 )
 
-// monitor looks after the back end: it connects to it every now and then, and at once when a request could not.
+// monitor looks after the back end: it fetches status_url, or just connects, every now and then, and at once when a request could
+// not connect.
 type monitor struct {
 	e    *Enabler
 	up   atomic.Bool
 	poke chan struct{}          // capacity 1: look now
 	last atomic.Pointer[string] // why it is as it is
+
+	// Of the goroutine of run.
+	looked bool // at least once
+	doubt  bool // the last look has found another state than up says
 }
 
 func newMonitor(e *Enabler) *monitor {
@@ -37,32 +49,99 @@ func (m *monitor) run(ctx context.Context) {
 		if m.e.trust != nil && m.e.trust.refresh() {
 			m.e.setBackend()
 		}
+		began := time.Now()
 		err := m.look(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		m.set(err)
-		t.Reset(m.e.cfg.Retry)
+		m.judge(err)
+		wait := m.e.cfg.Retry
+		if m.doubt {
+			wait /= 2 // so that the state is right within twice -d
+		}
+		t.Reset(time.Until(began.Add(wait)))
 	}
 }
 
-// look connects and hangs up.
+// judge takes what a look has found. A connection says enough by itself; what status_url says has to be said twice to change the
+// state, except at first.
+func (m *monitor) judge(err error) {
+	if m.e.cfg.Backend.StatusURL != "" && m.looked && !m.doubt && (err == nil) != m.up.Load() {
+		m.doubt = true
+		return
+	}
+	m.looked, m.doubt = true, false
+	m.set(err)
+}
+
+// lookTime is how long a look may take.
+const lookTime = 5 * time.Second
+
+// look connects, asks for status_url if there is one, and hangs up.
 func (m *monitor) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	b := m.e.backend.Load()
-	var nc net.Conn
-	var err error
-	if b.TLS != nil {
-		nc, err = (&tls.Dialer{Config: b.TLS}).DialContext(ctx, b.Network, b.Addr)
-	} else {
-		nc, err = (&net.Dialer{}).DialContext(ctx, b.Network, b.Addr)
+	o := m.e.backend.Load()
+	nc, err := (&net.Dialer{}).DialContext(ctx, o.Network, o.Addr)
+	if err != nil {
+		return err
+	}
+	defer nc.Close() // what is wrong has been seen before
+	defer limit(ctx, nc)()
+	if err := greet(nc, m.e.cfg.Backend.ProxyProtocol); err != nil {
+		return err
+	}
+	if o.TLS != nil {
+		c := tls.Client(nc, o.TLS)
+		if err := c.HandshakeContext(ctx); err != nil {
+			return err
+		}
+		nc = c
+	}
+	if m.e.cfg.Backend.StatusURL == "" {
+		return nil
+	}
+	if err := m.ask(nc); err != nil {
+		return fmt.Errorf("status_url: %w", err)
+	}
+	return nil
+}
+
+// greet sends the PROXY header of a connection that is nobody's but ours.
+func greet(nc net.Conn, version int) (err error) {
+	switch version {
+	case 1:
+		_, err = nc.Write(proxyheader.AppendV1(nil, proxyheader.Header{}))
+	case 2:
+		_, err = nc.Write(proxyheader.AppendV2(nil, proxyheader.Header{}))
+	}
+	return err
+}
+
+// ask fetches status_url. A redirect is not followed: it is no success.
+func (m *monitor) ask(nc net.Conn) error {
+	b := &m.e.cfg.Backend
+	if _, err := nc.Write([]byte("GET " + b.StatusURL + " HTTP/1.1\r\nHost: " + net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) +
+		"\r\nUser-Agent: " + userAgent() + "\r\nAccept: */*\r\nConnection: close\r\n\r\n")); err != nil {
+		return err
+	}
+	in := bufio.NewReader(io.LimitReader(nc, maxStatusHead))
+	resp, err := http.ReadResponse(in, nil)
+	for err == nil && resp.StatusCode < 200 {
+		resp, err = http.ReadResponse(in, nil)
 	}
 	if err != nil {
 		return err
 	}
-	return nc.Close()
+	defer resp.Body.Close() // it is not read
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("the back end answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	return nil
 }
+
+// maxStatusHead bounds what is read of an answer to status_url, in bytes.
+const maxStatusHead = 64 << 10
 
 // suspect asks for a look at once. It may be called on a loop.
 func (m *monitor) suspect() {

@@ -52,6 +52,9 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 	pause := newBackoff(e.cfg.Retry)
 	for {
 		list, err := e.fetchPeers(ctx, i)
+		if e.correctClock(err) {
+			list, err = e.fetchPeers(ctx, i)
+		}
 		wait := refreshTime
 		switch {
 		case ctx.Err() != nil:
