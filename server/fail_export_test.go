@@ -7,3 +7,6 @@ func (s *Server) TotalsForTest() relay.Totals { return s.relay.Totals() }
 
 // LanesForTest are the lanes of the relay door.
 func (s *Server) LanesForTest() []relay.LaneRow { return s.relay.Lanes() }
+
+// LimitedForTest is how often the limits of farms were met.
+func (s *Server) LimitedForTest() []relay.Limited { return s.relay.Limited() }

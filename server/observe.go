@@ -30,6 +30,7 @@ func first[T any](limit int, rows []T) ([]T, bool) {
 func (s *Server) metrics() []admin.Metric {
 	all := relayMetrics(s.relay.Totals())
 	all = append(all, backendMetrics(s.relay.Servers())...)
+	all = append(all, limitMetrics(s.relay.Limited()))
 	if s.engine != nil {
 		all = append(all, s.engineMetrics()...)
 	}

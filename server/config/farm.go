@@ -71,8 +71,9 @@ type Farm struct {
 	// Pattern of the issuer of such certificates.
 	ForwarderCertificateIssuer string `toml:"forwarder_certificate_issuer"`
 
-	// Directory of pages that stand for the relay's own: 503.html for one status, 5xx.html for a class, error.html for the rest.
-	// Empty: none.
+	// Directory of pages that stand for the relay's own: 503.html for one status, 5xx.html for a class, error.html for the rest, and
+	// the same with .json for programs. {{status}}, {{reason}}, {{code}}, {{name}} and {{text}} in them are replaced. At most 128 files
+	// of 64 KiB, read at the start and with each reload. Empty: none.
 	ErrorPages string `toml:"error_pages"`
 	// What one farm may use.
 	Limits FarmLimits `toml:"limits"`

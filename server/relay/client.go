@@ -15,6 +15,7 @@ const (
 	phaseHead                // the rest of a head
 	phaseBody                // the rest of a request body
 	phaseAnswer              // the head of the response
+	phaseTurn                // until the farm has bytes to spend again
 	phaseStream              // nothing but that the client takes its answer, or what comes over its upgraded connection
 )
 
@@ -79,6 +80,8 @@ func (c *client) expired() {
 		c.x.checkRate()
 	case phaseAnswer:
 		c.x.fail(failHeaderTimeout, "The back-end server did not answer in time.")
+	case phaseTurn:
+		c.conn.Resume()
 	case phaseStream:
 		c.checkTaken()
 	}
@@ -147,6 +150,9 @@ func (c *client) readHead(in []byte) int {
 		}
 		return 0
 	}
+	if c.s.view.paced && c.waitsItsTurn(&c.s.req) {
+		return 0
+	}
 	c.requests++
 	c.begin(&c.s.req)
 	return n
@@ -155,6 +161,7 @@ func (c *client) readHead(in []byte) int {
 // begin acts on a complete head, which is valid during the call.
 func (c *client) begin(q *http1.Request) {
 	r := c.s.relay
+	c.s.asked = nil
 	to := c.s.route(q.Path)
 	if to.kind == routeServer {
 		c.enabler(q)
@@ -166,13 +173,17 @@ func (c *client) begin(q *http1.Request) {
 		return
 	}
 	f := c.s.view.farm(to.farm)
+	c.s.asked = f
 	switch {
 	case f == nil:
 		c.reject(q, failUnknownFarm, "There is no farm of this name.")
 	case !f.conf.Enable:
 		c.reject(q, failFarmDisabled, "The farm is disabled.")
+	case f.limits != nil && !c.within(q, f): // rejected
 	case c.s.view.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > c.s.view.cfg.Relay.MaxRequestBody:
 		c.reject(q, failTooLarge, "The body of the request is too large.")
+	case c.s.full(f):
+		c.reject(q, failBusy, "The relay server has too many requests.")
 	case r.held.Load() > c.s.view.memory:
 		c.reject(q, failNoMemory, "The relay server holds too much for slow clients.")
 	default:
@@ -183,6 +194,9 @@ func (c *client) begin(q *http1.Request) {
 // reject answers a request that has just been read with a failure. The connection is kept when the request had no body.
 func (c *client) reject(q *http1.Request, f *failure, text string) {
 	a := answer{status: f.status, minor: q.Minor, head: q.Head, accept: fieldValue(q.Fields, "accept")}
+	if c.s.asked != nil {
+		a.pages = c.s.asked.pages
+	}
 	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
 	c.s.logFailure(c, f, string(q.Path), text)
 	c.s.logRefused(c, q, a.status, f)
@@ -245,7 +259,7 @@ func (c *client) Drained(*loop.Conn) {
 func (c *client) InputClosed(*loop.Conn) bool {
 	switch {
 	case c.x == nil:
-		return false
+		return c.phase == phaseTurn
 	case c.x.resp.upgraded:
 		c.x.endUpload()
 		return true

@@ -129,6 +129,7 @@ func (x *exchange) body(p lane.Packet) error {
 func (x *exchange) download(data []byte) {
 	conn := x.client.conn
 	x.resp.went += int64(len(data))
+	x.quota.downloaded(x.s, len(data))
 	x.s.stats.bodyOut.Add(int64(len(data)))
 	switch {
 	case len(data) >= large && x.resp.chunked:
@@ -168,6 +169,9 @@ func (x *exchange) giveCredit() {
 	n := x.resp.held
 	x.dropHeld()
 	x.resp.recv.Release(n)
+	if x.quota.creditWaits(x) {
+		return
+	}
 	if credit := x.resp.recv.Credit(); credit > 0 && x.link != nil && x.link.end.Live() {
 		x.link.end.SetBuffer(lane.AppendUint32(x.link.end.Buffer(), lane.OpCredit, x.id, credit))
 	}

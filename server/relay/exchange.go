@@ -21,8 +21,9 @@ type exchange struct {
 	began   time.Time
 	retried bool
 
-	req  request
-	resp response
+	req   request
+	resp  response
+	quota quota
 }
 
 // request is the client's side of an exchange.
@@ -32,6 +33,7 @@ type request struct {
 	send   lane.SendWindow
 	chunks http1.Chunked
 	left   int64 // bytes of the body that are still to come; -1 when chunked
+	most   int64 // bytes that the body may have; 0: any number
 	came   int64 // bytes of the body that have come
 	rated  int64 // came when the rate was looked at last
 	waits  int   // rate periods in which the relay did not read, because nobody took the body
@@ -81,7 +83,7 @@ func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
 	x.s, x.client, x.farm, x.server, x.began = s, c, f.farm, server, s.loop.Now()
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
-	x.req.left, x.resp.left = q.ContentLength, -1
+	x.req.left, x.req.most, x.resp.left = q.ContentLength, s.mostBody(f), -1
 	x.req.bodyless = !q.Chunked && q.ContentLength == 0
 	x.req.head = http1.AppendRequest(x.req.head[:0], q, &http1.Forward{
 		Path: path, RemoteIP: c.ip, DefaultHost: f.conf.ID, Proto: "http", Via: Via, Trusted: c.trusted,
@@ -90,6 +92,11 @@ func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
 	if len(x.req.head) > lane.MaxControl { // what is added may make a head too long that the limits let through
 		s.release(x)
 		c.reject(q, failHeadTooLarge, "The header section is too large to be sent on.")
+		return
+	}
+	if !x.quota.begin(f) {
+		s.release(x)
+		c.reject(q, failBusy, "The farm has too many requests.")
 		return
 	}
 	c.x = x
@@ -159,6 +166,7 @@ func (x *exchange) cancel() {
 // leave parts the exchange from its client, which does not wait for it any more.
 func (x *exchange) leave() {
 	x.dropHeld()
+	x.quota.end()
 	x.client.x = nil
 	x.client = nil
 	x.s.stats.inFlight.Add(-1)
@@ -203,7 +211,7 @@ func (x *exchange) fail(f *failure, text string) {
 	x.resp.status = f.status
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
-	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head)}
+	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head), pages: x.s.pages(x.farm)}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
 	took := x.s.loop.Now().Sub(x.began)
 	x.leave()

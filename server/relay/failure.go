@@ -88,20 +88,30 @@ type answer struct {
 	minor  int
 	head   bool   // the request was HEAD: no body
 	accept []byte // the Accept field; decides the form of the body
+	pages  *errorPages
 }
 
-// appendFailure appends a whole response: a short body that says what is wrong, in the form that the client prefers.
+// builtIn is the body of an answer for which a farm has no page, with its media type.
+func builtIn(f *failure, a *answer, text string) (kind, body string) {
+	switch {
+	case wantsJSON(a.accept):
+		return "application/json", `{"error":"` + f.name + `","code":` + strconv.Itoa(f.number) + `,"text":"` + jsonText(text) + "\"}\n"
+	case bytes.Contains(a.accept, []byte("text/html")):
+		title := strconv.Itoa(a.status) + " " + http.StatusText(a.status)
+		return "text/html; charset=utf-8", "<!DOCTYPE html><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(text) +
+			"</p><p><small>" + f.name + "</small></p>\n"
+	default:
+		return "text/plain; charset=utf-8", f.name + ": " + text + "\n"
+	}
+}
+
+// appendFailure appends a whole response: a page of the farm, or a short body that says what is wrong, in the form that the client
+// prefers.
 func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	reason := http.StatusText(a.status)
-	kind, body := "text/plain; charset=utf-8", f.name+": "+text+"\n"
-	switch {
-	case bytes.Contains(a.accept, []byte("application/json")):
-		kind = "application/json"
-		body = `{"error":` + strconv.Quote(f.name) + `,"code":` + strconv.Itoa(f.number) + `,"text":` + strconv.QuoteToASCII(text) + "}\n"
-	case bytes.Contains(a.accept, []byte("text/html")):
-		kind = "text/html; charset=utf-8"
-		title := strconv.Itoa(a.status) + " " + reason
-		body = "<!DOCTYPE html><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(text) + "</p><p><small>" + f.name + "</small></p>\n"
+	kind, body, own := a.pages.body(f, &a, text)
+	if !own {
+		kind, body = builtIn(f, &a, text)
 	}
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.status), 10)

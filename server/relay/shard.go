@@ -25,6 +25,8 @@ type shard struct {
 	resp http1.Response
 	path []byte
 	name []byte
+	// asked is the farm of the request that is being judged; nil: not known.
+	asked *farmView
 
 	stats stats
 }
@@ -53,6 +55,7 @@ func (s *shard) release(x *exchange) {
 	if cap(head) > keepHead {
 		head = nil
 	}
+	x.quota.end()
 	x.req.chunks.Reset()
 	*x = exchange{req: request{head: head[:0], chunks: x.req.chunks}}
 	if len(s.free) < keep {
@@ -63,8 +66,13 @@ func (s *shard) release(x *exchange) {
 // lastRequests begins the end: a connection that waits for a request may still bring one, for a moment.
 func (s *shard) lastRequests() {
 	s.loop.Conns(func(conn *loop.Conn) {
-		if c, ok := conn.Session().(*client); ok && c.x == nil && c.phase == phaseIdle && !conn.Closing() {
+		c, ok := conn.Session().(*client)
+		switch {
+		case !ok || c.x != nil || conn.Closing():
+		case c.phase == phaseIdle:
 			c.lastRequest()
+		case c.phase == phaseTurn: // at once, now that it drains
+			conn.Resume()
 		}
 	})
 }

@@ -64,7 +64,7 @@ type ConnectionRow struct {
 	ID       uint64      `json:"id"`
 	Loop     int         `json:"loop"`
 	Remote   string      `json:"remote"`
-	Phase    string      `json:"phase"` // what it waits for: idle, head, body, answer, stream; or upgraded
+	Phase    string      `json:"phase"` // what it waits for: idle, head, body, answer, turn, stream; or upgraded
 	Requests uint32      `json:"requests"`
 	Pending  int         `json:"pending_bytes"` // output that the socket has not taken
 	Unread   int         `json:"unread_bytes"`  // input that waits
@@ -291,5 +291,5 @@ func withoutQuery(path string) string {
 
 // String is the name of the phase.
 func (p phase) String() string {
-	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseAnswer: "answer", phaseStream: "stream"}[p]
+	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseAnswer: "answer", phaseTurn: "turn", phaseStream: "stream"}[p]
 }

@@ -18,6 +18,9 @@ func (x *exchange) takeBody(in []byte) int {
 	case x.req.wantsUpgrade && !x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
 		return 0
+	case x.quota.uploadWaits(x):
+		conn.Pause()
+		return 0
 	case x.link.end.Full():
 		x.waitForLane()
 		conn.Pause()
@@ -72,7 +75,8 @@ func (x *exchange) takeChunks(in []byte) int {
 				return done
 			}
 			x.upload(data, 0)
-			if most := x.s.view.cfg.Relay.MaxRequestBody; most > 0 && x.req.came > most {
+			if x.req.most > 0 && x.req.came > x.req.most {
+				x.quota.tooLong(x.req.most)
 				x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
 				return len(in)
 			}
@@ -99,6 +103,7 @@ func (x *exchange) endChunks() {
 func (x *exchange) upload(data []byte, flags lane.Flags) {
 	x.req.send.Spend(len(data))
 	x.req.came += int64(len(data))
+	x.quota.uploaded(x.s, len(data))
 	if x.client.phase == phaseAnswer && !x.resp.started { // the client did not wait for 100 (Continue)
 		x.client.rateBody()
 	}
@@ -125,7 +130,7 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
 	x.cancel()
-	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head)}
+	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head), pages: x.s.pages(x.farm)}
 	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
 	c.send(f, a, text, took)
@@ -173,7 +178,9 @@ func (v *view) ratePeriod() time.Duration { return max(v.cfg.Relay.BodyGrace, ti
 func (x *exchange) checkRate() {
 	period, cfg := x.s.view.ratePeriod(), &x.s.view.cfg.Relay
 	if x.client.conn.Paused() {
-		x.req.waits++
+		if !x.quota.uploadWaits(x) {
+			x.req.waits++
+		}
 		if cfg.ResponseTimeout > 0 && time.Duration(x.req.waits)*period >= cfg.ResponseTimeout {
 			x.fail(failBodyTimeout, "The back-end server did not take the request.")
 			return

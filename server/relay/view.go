@@ -19,6 +19,7 @@ type view struct {
 	backends   []*config.Backend // by farm.Server.Index
 	limits     http1.Limits      // of requests
 	memory     int64             // bytes of bodies that may be held back for slow clients, all together
+	paced      bool              // a farm has a limit of bytes a second
 }
 
 // farmView is one farm of a view.
@@ -26,10 +27,15 @@ type farmView struct {
 	conf  *config.Farm
 	farm  *farm.Farm
 	state *farmState
+
+	limits *allowance  // nil: none
+	pages  *errorPages // nil: none
 }
 
 // farmState is what a farm keeps over all configurations. Any goroutine.
-type farmState struct{}
+type farmState struct {
+	use usage
+}
 
 // newView makes a view of a valid configuration, which is only read. before is the one in force; nil: there is none.
 func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error) {
@@ -53,7 +59,12 @@ func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error
 		if state == nil {
 			state = new(farmState)
 		}
-		v.farms = append(v.farms, &farmView{conf: f, state: state})
+		pages, err := readErrorPages(f.ErrorPages)
+		if err != nil {
+			return nil, fmt.Errorf("relay: error pages of the farm %q: %w", f.ID, err)
+		}
+		v.farms = append(v.farms, &farmView{conf: f, state: state, limits: newAllowance(&f.Limits), pages: pages})
+		v.paced = v.paced || f.Limits.MaxBytesSec > 0
 	}
 	var servers []farm.ServerSpec
 	for i := range cfg.Relay.Backends {
