@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "re-record the expected actions in testdata")
@@ -122,48 +124,106 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// script is the state of a block that is played.
+type script struct {
+	farms   []FarmSpec
+	servers []ServerSpec
+	table   *Table
+	roster  *Roster[string]
+	now     time.Time
+	out     strings.Builder
+}
+
 // runScript plays the events of one block and returns the actions. Lines that declare farms and servers stand before the others.
-func runScript(t *testing.T, name, script string) string {
-	var (
-		farms   []FarmSpec
-		servers []ServerSpec
-		table   *Table
-		roster  *Roster[string]
-		out     strings.Builder
-	)
-	for line := range strings.Lines(script) {
+func runScript(t *testing.T, name, text string) string {
+	p := &script{now: time.Unix(1000, 0)}
+	for line := range strings.Lines(text) {
 		w := strings.Fields(line)
-		if len(w) == 0 || w[0] == "#" {
+		if len(w) == 0 || w[0] == "#" || p.declare(t, w) {
 			continue
 		}
-		enable := w[len(w)-1] != "off"
-		switch w[0] {
-		case "farm":
-			farms = append(farms, FarmSpec{ID: w[1], Enable: enable})
-			continue
-		case "server":
-			servers = append(servers, ServerSpec{Farm: w[1], ID: w[2], Enable: enable})
-			continue
+		if p.roster == nil {
+			p.build(t)
 		}
-		if table == nil {
-			var err error
-			if table, err = NewTable(farms, servers); err != nil {
-				t.Fatal(err)
-			}
-			roster = NewRoster[string](table)
+		if w[0] == "reload" {
+			old := p.roster
+			p.build(t)
+			p.roster.Inherit(old)
+		} else if !p.tell(t, w) {
+			p.ask(t, w)
 		}
-		playEvent(t, table, roster, w, &out)
-		if err := roster.CheckInvariants(); err != nil {
+		if err := p.roster.CheckInvariants(); err != nil {
 			t.Fatalf("%s: after %q: %v", name, strings.TrimSpace(line), err)
 		}
 	}
-	return out.String()
+	return p.out.String()
 }
 
-func playEvent(t *testing.T, table *Table, r *Roster[string], w []string, out *strings.Builder) {
-	farmID, id, _ := strings.Cut(w[1], "/")
-	f := table.Farm([]byte(farmID))
-	s := f.Server(id)
+func (p *script) build(t *testing.T) {
+	var err error
+	if p.table, err = NewTable(p.farms, p.servers); err != nil {
+		t.Fatal(err)
+	}
+	p.roster = NewRoster[string](p.table)
+}
+
+// declare takes "farm ID [off] [BALANCE] [eject=N/TIME]" and "server FARM ID [off] [priority=N]".
+func (p *script) declare(t *testing.T, w []string) bool {
+	var err error
+	switch w[0] {
+	case "farm":
+		f := FarmSpec{ID: w[1], Enable: true}
+		for _, o := range w[2:] {
+			if text, ok := strings.CutPrefix(o, "eject="); ok {
+				after, during, _ := strings.Cut(text, "/")
+				if f.EjectAfter, err = strconv.Atoi(after); err == nil {
+					f.EjectTime, err = time.ParseDuration(during)
+				}
+			} else if o == "off" {
+				f.Enable = false
+			} else if f.Balance, ok = ParseBalance(o); !ok {
+				t.Fatalf("unknown option %q", o)
+			}
+		}
+		p.farms = append(p.farms, f)
+	case "server":
+		s := ServerSpec{Farm: w[1], ID: w[2], Enable: true}
+		for _, o := range w[3:] {
+			if text, ok := strings.CutPrefix(o, "priority="); ok {
+				s.Priority, err = strconv.Atoi(text)
+			} else if s.Enable = o != "off"; s.Enable {
+				t.Fatalf("unknown option %q", o)
+			}
+		}
+		p.servers = append(p.servers, s)
+	default:
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// find returns what FARM or FARM/SERVER names.
+func (p *script) find(name string) (*Farm, *Server) {
+	farmID, id, _ := strings.Cut(name, "/")
+	f := p.table.Farm([]byte(farmID))
+	return f, f.Server(id)
+}
+
+// tell plays an event that has no answer, or only sometimes.
+func (p *script) tell(t *testing.T, w []string) bool {
+	if w[0] == "wait" {
+		d, err := time.ParseDuration(w[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.now = p.now.Add(d)
+		return true
+	}
+	r := p.roster
+	_, s := p.find(w[1])
 	switch w[0] {
 	case "join":
 		r.Join(s, w[2])
@@ -173,150 +233,70 @@ func playEvent(t *testing.T, table *Table, r *Roster[string], w []string, out *s
 		r.SetDraining(s, w[2], w[0] == "drain")
 	case "up", "down":
 		r.SetUp(s, w[0] == "up")
-	case "live":
-		fmt.Fprintf(out, "live %d\n", r.Live(f))
-	case "pick":
-		var not *Server
-		if len(w) == 4 {
-			not = f.Server(w[3])
+	case "begin":
+		r.Begin(s)
+	case "end":
+		r.End(s)
+	case "ok":
+		r.Succeeded(s)
+	case "fail":
+		if r.Failed(s, p.now) {
+			fmt.Fprintf(&p.out, "%s is ejected\n", w[1])
 		}
-		if s, lane, ok := r.Pick(f, Want{Not: not}); ok {
-			fmt.Fprintf(out, "%s/%s lane %s\n", s.Farm.ID, s.ID, lane)
+	default:
+		return false
+	}
+	return true
+}
+
+// ask plays an event that has an answer. pick takes "not SERVER", "hash N" and "random N".
+func (p *script) ask(t *testing.T, w []string) {
+	r := p.roster
+	f, s := p.find(w[1])
+	switch w[0] {
+	case "live":
+		fmt.Fprintf(&p.out, "live %d\n", r.Live(f))
+	case "lanes":
+		open, draining := r.Lanes(s)
+		fmt.Fprintf(&p.out, "lanes %d open, %d draining\n", open, draining)
+	case "inflight":
+		fmt.Fprintf(&p.out, "in flight %d\n", r.InFlight(s))
+	case "ejected":
+		fmt.Fprintf(&p.out, "ejected %v\n", r.Ejected(s, p.now))
+	case "lane":
+		if lane, ok := r.PickServer(s); ok {
+			fmt.Fprintf(&p.out, "lane %s\n", lane)
 		} else {
-			fmt.Fprintln(out, "none")
+			fmt.Fprintln(&p.out, "none")
+		}
+	case "pick":
+		if s, lane, ok := r.Pick(f, p.want(t, f, w[2:])); ok {
+			fmt.Fprintf(&p.out, "%s/%s lane %s\n", s.Farm.ID, s.ID, lane)
+		} else {
+			fmt.Fprintln(&p.out, "none")
 		}
 	default:
 		t.Fatalf("unknown event %q", w)
 	}
 }
 
-// model is a roster that is slow and plain: who can be picked is worked out anew, the turn is a time.
-type model struct {
-	clock   int
-	lanes   map[*Server]map[int]*modelLane
-	down    map[*Server]bool
-	waiting map[*Server]int // since when it has been able to be picked, and was not
-}
-
-type modelLane struct {
-	waiting  int
-	draining bool
-}
-
-func (m *model) able(s *Server) bool {
-	for _, l := range m.lanes[s] {
-		if !l.draining {
-			return s.Enable && s.Farm.Enable && !m.down[s]
+func (p *script) want(t *testing.T, f *Farm, options []string) Want {
+	want := Want{Now: p.now}
+	var err error
+	for ; len(options) >= 2; options = options[2:] {
+		switch options[0] {
+		case "not":
+			want.Not = f.Server(options[1])
+		case "hash":
+			want.Hash, err = strconv.ParseUint(options[1], 0, 64)
+		case "random":
+			want.Random, err = strconv.ParseUint(options[1], 0, 64)
 		}
-	}
-	return false
-}
-
-// settle notes since when servers wait.
-func (m *model) settle(s *Server) {
-	if !m.able(s) {
-		delete(m.waiting, s)
-	} else if m.waiting[s] == 0 {
-		m.waiting[s] = m.clock
-	}
-}
-
-func (m *model) pick(f *Farm, not *Server) (best *Server, lane int) {
-	for _, s := range f.Servers {
-		if m.able(s) && (best == nil || best == not || s != not && m.waiting[s] < m.waiting[best]) {
-			best = s
-		}
-	}
-	if best == nil {
-		return nil, 0
-	}
-	lane = -1
-	for n, l := range m.lanes[best] {
-		if !l.draining && (lane < 0 || l.waiting < m.lanes[best][lane].waiting) {
-			lane = n
-		}
-	}
-	m.waiting[best], m.lanes[best][lane].waiting = m.clock, m.clock
-	return best, lane
-}
-
-// event plays a random event on the model and on the roster; a pick must be the same.
-func (m *model) event(t *testing.T, rng *rand.Rand, r *Roster[int], f *Farm) {
-	s, n := f.Servers[rng.IntN(len(f.Servers))], rng.IntN(4)
-	lane := m.lanes[s][n]
-	m.clock++
-	switch e := rng.IntN(20); {
-	case e < 4:
-		r.Join(s, n)
-		if lane == nil {
-			m.lanes[s][n] = &modelLane{waiting: m.clock}
-		}
-	case e < 6:
-		r.Leave(s, n)
-		if delete(m.lanes[s], n); lane != nil && len(m.lanes[s]) == 0 {
-			m.down[s] = false
-		}
-	case e < 9:
-		on := rng.IntN(2) == 0
-		r.SetDraining(s, n, on)
-		if lane != nil && lane.draining != on {
-			lane.draining, lane.waiting = on, m.clock
-		}
-	case e < 11:
-		m.down[s] = rng.IntN(3) == 0
-		r.SetUp(s, !m.down[s])
-	default:
-		var not *Server
-		if rng.IntN(3) == 0 {
-			not = s
-		}
-		want, wantLane := m.pick(f, not)
-		got, gotLane, ok := r.Pick(f, Want{Not: not})
-		if got != want || gotLane != wantLane || ok != (want != nil) {
-			t.Fatalf("Pick(%s, %v) = %v %d %v, want %v %d", f.ID, not, got, gotLane, ok, want, wantLane)
-		}
-		return
-	}
-	m.settle(s)
-}
-
-func TestRosterAgreesWithModel(t *testing.T) {
-	for seed := range uint64(40) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		farms := []FarmSpec{{ID: "a", Enable: true}, {ID: "b", Enable: true}, {ID: "c"}}
-		var servers []ServerSpec
-		for i := range 12 {
-			servers = append(servers, ServerSpec{Farm: farms[i%3].ID, ID: fmt.Sprint(i), Enable: i < 10})
-		}
-		table, err := NewTable(farms, servers)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := NewRoster[int](table)
-		m := &model{clock: 1, lanes: map[*Server]map[int]*modelLane{}, down: map[*Server]bool{}, waiting: map[*Server]int{}}
-		for _, s := range table.servers {
-			m.lanes[s] = map[int]*modelLane{}
-		}
-		for range 2000 {
-			f := table.farms[rng.IntN(3)]
-			m.event(t, rng, r, f)
-			if err := r.CheckInvariants(); err != nil {
-				t.Fatal(err)
-			}
-			able := 0
-			for _, s := range f.Servers {
-				if m.able(s) {
-					able++
-				}
-				if r.Up(s) == m.down[s] {
-					t.Fatalf("Up(%s) = %v", s.ID, r.Up(s))
-				}
-			}
-			if r.Live(f) != able {
-				t.Fatalf("Live = %d, want %d", r.Live(f), able)
-			}
-		}
 	}
+	return want
 }
 
 // TestPickIsFair lets servers come and go at random: one that stays is picked before any other is picked twice, retries aside.

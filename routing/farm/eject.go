@@ -8,7 +8,7 @@ import "time"
 func (r *Roster[L]) Failed(s *Server, now time.Time) (ejected bool) {
 	st := r.state(s)
 	f := s.Farm
-	if f.EjectAfter <= 0 || f.EjectTime <= 0 {
+	if !f.ejects() {
 		return false
 	}
 	if st.isEjected() {
@@ -42,6 +42,29 @@ func (r *Roster[L]) Ejected(s *Server, now time.Time) bool {
 	return st.isEjected() && now.Before(st.until)
 }
 
+// Inherit takes over the failures and ejections that old, the roster of an earlier table, knows of the servers that have the same
+// farm and id in this one. Lanes, the word on a back end and requests in flight are not taken over: they are told to this roster as
+// they were to old, before or after. It is called once.
+func (r *Roster[L]) Inherit(old *Roster[L]) {
+	before := make(map[uint64]*server[L], len(old.servers))
+	for i := range old.servers {
+		before[old.servers[i].conf.Key] = &old.servers[i]
+	}
+	for i := range r.servers {
+		st := &r.servers[i]
+		f := st.conf.Farm
+		was := before[st.conf.Key]
+		if was == nil || !f.ejects() || st.isEjected() {
+			continue
+		}
+		st.failures = min(was.failures, f.EjectAfter)
+		if st.until = was.until; st.isEjected() {
+			r.farms[f.Index].ejected++
+			r.update(st)
+		}
+	}
+}
+
 // readmit ends the ejections of f's servers that are over at now.
 func (r *Roster[L]) readmit(f *Farm, m *members[L], now time.Time) {
 	for _, s := range f.Servers {
@@ -63,3 +86,6 @@ func (r *Roster[L]) absolve(st *server[L]) {
 
 // isEjected tells whether st stands among the ejected ones, which it does until somebody sees that its time is over.
 func (st *server[L]) isEjected() bool { return !st.until.IsZero() }
+
+// ejects tells whether servers of f are ever ejected.
+func (f *Farm) ejects() bool { return f.EjectAfter > 0 && f.EjectTime > 0 }
