@@ -32,21 +32,21 @@ func FuzzConnString(f *testing.F) {
 			if relay.Host == "" || relay.Port < 1 || relay.Port > 65535 || !strings.HasPrefix(relay.URLSuffix, "/") {
 				t.Fatalf("%q was accepted as %+v", s, relay)
 			}
-			again, err := enabler("", "-f", "F", "-id", "S", "-cr", relay.String(), "-cs", "port=1")
+			again, err := enabler("", "-f", "F", "-id", "S", "-cr", relay.ConnString(), "-cs", "port=1")
 			if err != nil || !reflect.DeepEqual(again, e) {
-				t.Fatalf("%q is %+v, written %q, and read as %+v, %v", s, relay, relay.String(), again, err)
+				t.Fatalf("%q is %+v, written %q, and read as %+v, %v", s, relay, relay.ConnString(), again, err)
 			}
 		}
 		if e, err = enabler("", "-f", "F", "-id", "S", "-cr", "port=1", "-cs", s); err == nil {
-			again, err := enabler("", "-f", "F", "-id", "S", "-cr", "port=1", "-cs", e.Backend.String())
+			again, err := enabler("", "-f", "F", "-id", "S", "-cr", "port=1", "-cs", e.Backend.ConnString())
 			if err != nil || !reflect.DeepEqual(again, e) {
-				t.Fatalf("%q is %+v, written %q, and read as %+v, %v", s, e.Backend, e.Backend.String(), again, err)
+				t.Fatalf("%q is %+v, written %q, and read as %+v, %v", s, e.Backend, e.Backend.ConnString(), again, err)
 			}
 		}
 		if strings.ContainsAny(s, `"'`) {
 			return // the next pairs would not be pairs
 		}
-		if _, err = enabler("", "-t", "@"+secret, "-cr", s+";http_password="+secret+";"+secret); strings.Contains(err.Error(), secret) {
+		if _, err = enabler("", "-t", "@"+secret, "-cr", s+";http_userid=u;http_password="+secret+";"+secret); strings.Contains(err.Error(), secret) {
 			t.Errorf("a secret is in: %v", err)
 		}
 	})
@@ -58,7 +58,7 @@ func FuzzRSOEFile(f *testing.F) {
 		e, err := enabler(file, "@args")
 		var mistakes *config.Error
 		switch {
-		case err == nil && (e.Farm == "" || e.ID == "" || len(e.Relays) == 0 || e.Retry <= 0):
+		case err == nil && !e.Stop && (e.Farm == "" || e.ID == "" || len(e.Relays) == 0 || e.Retry <= 0):
 			t.Errorf("accepted: %+v", e)
 		case err == nil || errors.Is(err, config.ErrHelp) || errors.Is(err, config.ErrVersion):
 		case !errors.As(err, &mistakes):

@@ -28,7 +28,7 @@ func TestCommandLine(t *testing.T) {
 		{"-h", 0, "usage: rsoe -f FARM", ""},
 		{"-version", 0, "rsoe devel", ""},
 		{least + "-check", 0, "the command line is right", ""},
-		{least + "-check -q", 0, "right", "warning: command line: option \"-q\": has no effect yet"},
+		{least + "-check -os 10k", 0, "right", "warning: command line: option \"-os\": means nothing without"},
 		{"-f F", 2, "", "option \"-id\": missing"},
 		{"@" + file, 78, "", file + ":3: option \"-d\": value \"x\""},
 		{least + "-o " + filepath.Join(dir, "none", "log"), 78, "", "no such file or directory"},

@@ -3,9 +3,7 @@ package config
 import (
 	"cmp"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -169,14 +167,10 @@ func (l *loader) read(path string, at where) ([]byte, bool) {
 	if err == nil {
 		return text, true
 	}
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
-	}
 	if at.file == "" {
 		at.file = path
 	}
-	l.fail(at, "cannot read %q: %v", path, err)
+	l.fail(at, "cannot read %q: %v", path, withoutPath(err))
 	return nil, false
 }
 

@@ -262,7 +262,7 @@ func TestMistakes(t *testing.T) {
 		{`relay.description = 1`, `f.toml:2: field "relay.description": value "1": a text in quotes`},
 		{`relay.description = "` + long + `"`, `at most 2048 bytes`},
 		{`log.level = "loud"`, `f.toml:2: field "log.level": value "loud": error, warn, info, debug or empty`},
-		{`log.format = "xml"`, `f.toml:2: field "log.format": value "xml": auto, text or json`},
+		{`log.format = "xml"`, `f.toml:2: field "log.format": value "xml": auto, text, json, rs`},
 		{`log.verbosity = 6`, `f.toml:2: field "log.verbosity": value "6": 0 to 5`},
 		{`relay.server = [{enable = 1}]`, `f.toml:2: field "relay.server.enable": value "1": true or false, without quotes`},
 		{`relay.server = [{}]`, `f.toml:2: field "relay.server.host": missing: the name or address that enablers connect to`},

@@ -66,14 +66,20 @@ func (p *enablerParser) content(name, shown string, at where) (text, file string
 	}
 	b, err := p.readFile(name)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
+		err = withoutPath(err)
 		p.fail(at, "%s: neither an environment variable nor a file that can be read: %v", shown, err)
 		return "", "", false
 	}
 	return strings.TrimPrefix(string(b), "\xef\xbb\xbf"), name, true
+}
+
+// withoutPath returns an error about a file less the name of the file.
+func withoutPath(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
 }
 
 // split cuts the content of an @NAME into words: at blanks and line ends, but not between double quotes, which must close

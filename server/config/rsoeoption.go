@@ -19,9 +19,35 @@ func setToken(p *enablerParser, _ word, v string) bool {
 	return len(v) <= maxText && isPrintable(v) && v != mask
 }
 
-func setLogFormat(p *enablerParser, _ word, v string) bool {
-	p.e.LogFormat = v
-	return slices.Contains(logFormats, v)
+func setMACs(p *enablerParser, _ word, v string) bool {
+	p.e.MACs = parseMACs(v)
+	return p.e.MACs != nil
+}
+
+// setAdmin keeps the address of an option for finish.
+func setAdmin(p *enablerParser, o word, v string) bool {
+	if p.admin == nil {
+		p.admin = map[string]word{}
+	}
+	p.admin[o.text] = word{text: v, at: o.at}
+	return isAddress(v)
+}
+
+var transports = []string{"auto", "http", "ws"}
+
+func setOneOf(words []string, field func(*Enabler) *string) func(*enablerParser, word, string) bool {
+	return func(p *enablerParser, _ word, v string) bool {
+		*field(p.e) = v
+		return slices.Contains(words, v)
+	}
+}
+
+// setFlag is an option without a value.
+func setFlag(field func(*Enabler) *bool) rsoeOption {
+	return rsoeOption{flag: true, set: func(p *enablerParser, _ word, _ string) bool {
+		*field(p.e) = true
+		return true
+	}}
 }
 
 func logFile(truncate bool) func(*enablerParser, word, string) bool {
@@ -29,10 +55,6 @@ func logFile(truncate bool) func(*enablerParser, word, string) bool {
 		p.e.LogFile, p.e.LogTruncate = v, truncate
 		return v != ""
 	}
-}
-
-func isTransport(_ *enablerParser, _ word, v string) bool {
-	return slices.Contains([]string{"auto", "ws", "h2", "http"}, v)
 }
 
 func number(least, most int, set func(*enablerParser, int)) func(*enablerParser, word, string) bool {
@@ -49,7 +71,7 @@ func number(least, most int, set func(*enablerParser, int)) func(*enablerParser,
 // spare keeps the number of an option about junctions for finish.
 func spare(least int) func(*enablerParser, word, string) bool {
 	return func(p *enablerParser, o word, v string) bool {
-		return number(least, 1<<30, func(p *enablerParser, n int) {
+		return number(least, mostJunctions, func(p *enablerParser, n int) {
 			if p.spare == nil {
 				p.spare = map[string]int{}
 			}
@@ -58,10 +80,12 @@ func spare(least int) func(*enablerParser, word, string) bool {
 	}
 }
 
-func atLeast(sizeBytes int64) func(*enablerParser, word, string) bool {
-	return func(_ *enablerParser, _ word, v string) bool {
+// setSize takes a number of bytes, leastBytes or more.
+func setSize(leastBytes int64, set func(p *enablerParser, o word, n int64)) func(*enablerParser, word, string) bool {
+	return func(p *enablerParser, o word, v string) bool {
 		n, ok := parseSize(v)
-		return ok && n >= sizeBytes
+		set(p, o, n)
+		return ok && n >= leastBytes
 	}
 }
 
@@ -84,14 +108,18 @@ func refuse(why string) func(*enablerParser, word, string) bool {
 func setRelay(p *enablerParser, o word, v string) bool {
 	p.relayGiven = true
 	if c, ok := p.connection(o, v, relayParams); ok {
-		p.e.Relays = append(p.e.Relays, RelayAddr{TLS: c.TLS, Host: c.host, Port: c.port, URLSuffix: c.urlSuffix})
+		a := c.relay
+		a.TLS, a.Host, a.Port = c.TLS, c.host, c.port
+		p.e.Relays = append(p.e.Relays, a)
 	}
 	return true // what is wrong in the string has been reported there
 }
 
 func setBackend(p *enablerParser, o word, v string) bool {
 	if c, ok := p.connection(o, v, backendParams); ok {
-		p.e.Backend = BackendAddr{TLS: c.TLS, Host: c.host, Port: c.port}
+		a := c.backend
+		a.TLS, a.Host, a.Port = c.TLS, c.host, c.port
+		p.e.Backend = a
 	}
 	return true
 }

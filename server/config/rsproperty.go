@@ -172,19 +172,30 @@ func judgeThreads(s string) string {
 }
 
 // judgeMACs judges one address or several with ! between them.
-func judgeMACs(s string) string {
-	for mac := range strings.SplitSeq(s, "!") {
-		pairs := strings.Split(mac, "-")
-		ok := len(pairs) == 6
-		for _, pair := range pairs {
-			_, err := strconv.ParseUint(pair, 16, 8)
-			ok = ok && len(pair) == 2 && err == nil
-		}
-		if !ok {
-			return "six pairs of hexadecimal digits, as 01-23-45-67-89-ab, with ! between several"
+func judgeMACs(s string) string { return wantUnless(parseMACs(s) != nil, wantMACs) }
+
+const wantMACs = "six pairs of hexadecimal digits, as 01-23-45-67-89-ab, with ! between several"
+
+// parseMACs returns addresses that have ! between them, in lower case; nil: one is wrong.
+func parseMACs(s string) []string {
+	macs := strings.Split(strings.ToLower(s), "!")
+	for i := range macs {
+		if macs[i] = strings.Trim(macs[i], " \t"); !isMAC(macs[i]) {
+			return nil
 		}
 	}
-	return ""
+	return macs
+}
+
+// isMAC tells whether s is six pairs of hexadecimal digits with hyphens between them.
+func isMAC(s string) bool {
+	pairs := strings.Split(s, "-")
+	ok := len(pairs) == 6
+	for _, pair := range pairs {
+		_, err := strconv.ParseUint(pair, 16, 8)
+		ok = ok && len(pair) == 2 && err == nil
+	}
+	return ok
 }
 
 func wantUnless(ok bool, want string) string {

@@ -28,13 +28,7 @@ func (l *loader) loadTOML(path string) {
 	} else if err != nil {
 		l.fail(where{file: path}, "%v", err)
 	}
-	r := &tomlReader{loader: l, file: path, starts: []int{0}}
-	for i, c := range doc {
-		if c == '\n' {
-			r.starts = append(r.starts, i+1)
-		}
-	}
-	r.Reset(doc)
+	r := newTOMLReader(l, path, doc)
 	root := tomlTable{value: reflect.ValueOf(l.cfg).Elem()}
 	table := root
 	for r.NextExpression() {
@@ -89,6 +83,17 @@ type tomlReader struct {
 	*loader
 	file   string
 	starts []int // of the lines, as offsets
+}
+
+func newTOMLReader(l *loader, file string, doc []byte) *tomlReader {
+	r := &tomlReader{loader: l, file: file, starts: []int{0}}
+	for i, c := range doc {
+		if c == '\n' {
+			r.starts = append(r.starts, i+1)
+		}
+	}
+	r.Reset(doc)
+	return r
 }
 
 // where returns the place of a node that has a range of its own: keys and scalars do.

@@ -206,13 +206,17 @@ const maxSize = 4 << 30 // bytes: the largest size that an rs.config may name
 func (c *checker) checkLog() {
 	l := &c.cfg.Log
 	c.require(slices.Contains([]string{"", "error", "warn", "info", "debug"}, l.Level), "log.level", l.Level, "error, warn, info, debug or empty")
-	c.require(slices.Contains(logFormats, l.Format), "log.format", l.Format, "auto, text, json or rs")
+	c.require(slices.Contains(logFormats, l.Format), "log.format", l.Format, wordList(logFormats))
 	c.require(0 <= l.Verbosity && l.Verbosity <= 5, "log.verbosity", l.Verbosity, "0 to 5")
 	c.checkText("relay.description", c.cfg.Relay.Description)
 	c.require(!strings.ContainsRune(c.cfg.Relay.AccessLog, 0), "relay.access_log", c.cfg.Relay.AccessLog, "a path without a zero byte")
 }
 
 var logFormats = []string{"auto", "text", "json", "rs"}
+
+const leastLog = 10 << 10 // bytes of a log file, before it is put away
+
+const mostJunctions = 1_000_000
 
 func (c *checker) checkServers() {
 	for i, s := range c.cfg.Relay.Servers {
