@@ -35,6 +35,7 @@ type Enabler struct {
 	window  int
 	answers http1.Limits // of the back end's responses
 	monitor *monitor
+	ready   func() // called when a lane is up
 
 	perClient bool // each client has connections of its own
 
@@ -59,6 +60,11 @@ const drainTime = 30 * time.Second
 // Run serves until ctx ends; then it takes no new requests, lets those in flight end, and returns nil. An error means that it
 // could not start: later failures are logged and tried again for ever.
 func Run(ctx context.Context, cfg *config.Enabler, log *slog.Logger) error {
+	return RunReady(ctx, cfg, log, func() {})
+}
+
+// RunReady is Run, and calls ready once, when the first lane is up. That happens on a loop: ready must not block.
+func RunReady(ctx context.Context, cfg *config.Enabler, log *slog.Logger, ready func()) error {
 	g, err := loop.New(loop.Options{Logger: log})
 	if err != nil {
 		return err
@@ -70,6 +76,7 @@ func Run(ctx context.Context, cfg *config.Enabler, log *slog.Logger) error {
 		_ = g.Stop(stopNow) // nothing is open yet
 		return err
 	}
+	e.ready = sync.OnceFunc(ready)
 	e.Serve(ctx)
 	stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -83,7 +90,7 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
 	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits(),
-		claimed: map[string]bool{}, perClient: cfg.Backend.ProxyProtocol > 0}
+		claimed: map[string]bool{}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0}
 	e.epoch.Store(mathrand.Uint32())
 	e.answers.Head = lane.MaxControl / 2
 	if err := e.prepare(); err != nil {

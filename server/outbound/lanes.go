@@ -19,7 +19,7 @@ import (
 func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch func()) {
 	pause := newBackoff(e.cfg.Retry)
 	for {
-		k := e.openLane(i, p, n)
+		k := e.openLane(i, p, n, refetch)
 		var err error
 		select {
 		case err = <-k.gone:
@@ -35,7 +35,7 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch fu
 			}
 		}
 		e.correctClock(err)
-		wait := pause.next()
+		wait := pause.after(err)
 		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait, "advice", advice(err))
 		if !sleep(ctx, wait) {
 			return
@@ -44,9 +44,9 @@ func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch fu
 }
 
 // openLane begins to open a lane. Its gone channel tells when it has ended.
-func (e *Enabler) openLane(i int, p peer, n int) *link {
+func (e *Enabler) openLane(i int, p peer, n int, refetch func()) *link {
 	s := e.shards[n%len(e.shards)]
-	k := &link{s: s, number: n, host: p.Host, began: time.Now().UnixNano(), gone: make(chan error, 1)}
+	k := &link{s: s, number: n, host: p.Host, refetch: refetch, began: time.Now().UnixNano(), gone: make(chan error, 1)}
 	k.route = e.ways[i].to(p.Host, p.port(e.cfg.Relays[i].HTTPS))
 	if !s.loop.Post(k.open) {
 		k.gone <- errors.New("outbound: the loops have ended")
@@ -142,6 +142,9 @@ func (k *link) Packet(p lane.Packet) error {
 			return fmt.Errorf("outbound: a request before the hello: %w", codec.ErrMalformed)
 		}
 		return k.request(p)
+	case lane.OpPeers:
+		k.refetch()
+		return nil
 	case lane.OpGoaway:
 		k.relayGoes = true
 		k.maybeClose()
@@ -191,6 +194,7 @@ func (k *link) maybeUp() {
 	k.opening.Stop()
 	k.up.Store(time.Now().UnixNano())
 	k.s.e.lanes.Add(1)
+	k.s.e.ready()
 	k.s.e.log.Info("lane up", "relay", k.host, "lane", k.number)
 }
 

@@ -60,7 +60,7 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			wait = pause.next()
+			wait = pause.after(err)
 			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait, "advice", advice(err))
 		default:
 			pause.reset()
@@ -232,6 +232,15 @@ func (b *backoff) next() time.Duration {
 	d := b.now
 	b.now = min(2*b.now, b.longest)
 	return time.Duration(float64(d) * (0.7 + 0.3*rand.Float64()))
+}
+
+// after is next after an error. One that stands gets the longest pause at once, or what the relay asks for.
+func (b *backoff) after(err error) time.Duration {
+	least, stands := standing(err)
+	if stands {
+		b.now = b.longest
+	}
+	return max(b.next(), least)
 }
 
 func (b *backoff) reset() { b.now = max(b.longest/16, 50*time.Millisecond) }

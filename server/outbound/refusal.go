@@ -17,9 +17,10 @@ import (
 // refusal is what a relay server, or a web server or a proxy before it, has answered in the place of what was asked for.
 type refusal struct {
 	status int
-	number int       // of the relay's error; 0: it was not the relay who answered
-	date   time.Time // by the clock of who answered; zero: unknown
-	text   string    // the beginning of the body
+	number int           // of the relay's error; 0: it was not the relay who answered
+	date   time.Time     // by the clock of who answered; zero: unknown
+	after  time.Duration // until it is worth asking again; 0: unknown
+	text   string        // the beginning of the body
 }
 
 // maxRefusalText is how much of a refusal's body is shown, in bytes.
@@ -36,9 +37,24 @@ func newRefusal(q *http1.Response, body []byte) *refusal {
 
 func refusalOf(q *http.Response, body []byte) *refusal {
 	r := &refusal{status: q.StatusCode, text: strings.TrimSpace(string(body[:min(len(body), maxRefusalText)]))}
-	r.date, _ = http.ParseTime(q.Header.Get("Date"))         // zero when it is none
-	r.number, _ = strconv.Atoi(q.Header.Get("Ias-Rs-Error")) // 0 when it is none
+	r.date, _ = http.ParseTime(q.Header.Get("Date"))                              // zero when it is none
+	r.number, _ = strconv.Atoi(q.Header.Get("Ias-Rs-Error"))                      // 0 when it is none
+	if n, err := strconv.Atoi(q.Header.Get("Retry-After")); err == nil && n > 0 { // a date would need a clock that is right
+		r.after = time.Duration(min(n, mostRetryAfter)) * time.Second
+	}
 	return r
+}
+
+// mostRetryAfter bounds for how long a relay may tell us to stay away, in seconds.
+const mostRetryAfter = 120
+
+// standing tells whether an error is a refusal that stands until somebody changes something: asking often does not help.
+func standing(err error) (after time.Duration, ok bool) {
+	var r *refusal
+	if !errors.As(err, &r) || r.status >= 500 {
+		return 0, false
+	}
+	return r.after, true
 }
 
 func (r *refusal) Error() string {

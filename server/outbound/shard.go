@@ -81,12 +81,13 @@ func (s *shard) release(x *stream) {
 // link is the enabler's end of one lane.
 type link struct {
 	// Fixed at start.
-	s      *shard
-	number int
-	host   string // of the relay server
-	route  *route
-	began  int64      // makes the lane's name unique
-	gone   chan error // gets the reason of the end, once
+	s       *shard
+	number  int
+	host    string // of the relay server
+	route   *route
+	refetch func()     // has the list of relay servers fetched again
+	began   int64      // makes the lane's name unique
+	gone    chan error // gets the reason of the end, once
 
 	// Owned by the loop.
 	end       *laneio.End

@@ -1,0 +1,47 @@
+package outbound_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"roundhouse/codec/lane"
+)
+
+// TestPeersAgain has a relay say that the list of relay servers has changed: the enabler fetches it again, long before it would.
+func TestPeersAgain(t *testing.T) {
+	r := startFakeRelay(t)
+	var lists atomic.Int32
+	judge := func(_ net.Conn, q *http.Request) bool {
+		if q.Header.Get("Ias-Rs-Op") == "peers" {
+			lists.Add(1)
+		}
+		return true
+	}
+	r.judge.Store(&judge)
+	startEnabler(t, r, r.addr)
+	l := r.accept(true)
+	for n := lists.Load(); n < 4; n = lists.Load() {
+		l.send(packet(lane.OpPeers, 0, 0, ""))
+		eventually(t, "another list", func() bool { return lists.Load() > n })
+	}
+}
+
+// TestRetryAfter has a relay ask for a longer pause than -d.
+func TestRetryAfter(t *testing.T) {
+	r := startFakeRelay(t)
+	var calls atomic.Int32
+	judge := func(c net.Conn, _ *http.Request) bool {
+		calls.Add(1)
+		fmt.Fprint(c, "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nIas-Rs-Error: 2009\r\nContent-Length: 0\r\n\r\n")
+		return false
+	}
+	r.judge.Store(&judge)
+	_, log := startEnabler(t, r, r.addr)
+	eventually(t, "it waits as long", func() bool { return log.has("after=1m0s") })
+	if n := calls.Load(); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
