@@ -336,32 +336,63 @@ func TestRosterOfAnotherTable(t *testing.T) {
 }
 
 func TestPickAllocatesNothing(t *testing.T) {
-	table, r := fullRoster(t, 8, 4)
-	f := table.farms[0]
-	s := f.Servers[2]
-	n := testing.AllocsPerRun(100, func() {
-		r.Pick(f, Want{})
-		r.Pick(f, Want{Not: s})
-		r.SetUp(s, false)
-		r.SetDraining(s, 1, true)
-		r.Pick(f, Want{Not: s})
-		r.SetDraining(s, 1, false)
-		r.SetUp(s, true)
-		r.Leave(s, 3)
-		r.Join(s, 3)
-	})
-	if n != 0 {
-		t.Errorf("%v allocations", n)
+	now := time.Unix(1000, 0)
+	for b := range balances {
+		table, r := rosterOf(t, FarmSpec{Balance: Balance(b), EjectAfter: 2, EjectTime: time.Second}, 8, 4)
+		f := table.farms[0]
+		s := f.Servers[2]
+		n := testing.AllocsPerRun(100, func() {
+			now = now.Add(400 * time.Millisecond)
+			w := Want{Now: now, Random: uint64(now.UnixNano()), Hash: 7}
+			r.Pick(f, w)
+			w.Not = s
+			r.Pick(f, w)
+			r.SetUp(s, false)
+			r.SetDraining(s, 1, true)
+			r.Pick(f, w)
+			r.SetDraining(s, 1, false)
+			r.SetUp(s, true)
+			r.Leave(s, 3)
+			r.Join(s, 3)
+			r.PickServer(s)
+			r.Begin(s)
+			r.Failed(s, now)
+			r.Failed(f.Servers[4], now)
+			r.Pick(f, w)
+			r.Succeeded(f.Servers[4])
+			r.End(s)
+		})
+		if n != 0 {
+			t.Errorf("%v: %v allocations", Balance(b), n)
+		}
 	}
 }
 
-// fullRoster has one farm of servers, each with as many lanes, numbered from 0.
+func TestEndWithoutBegin(t *testing.T) {
+	table, r := fullRoster(t, 1, 1)
+	r.Begin(table.servers[0])
+	r.End(table.servers[0])
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	r.End(table.servers[0])
+}
+
+// fullRoster has one farm of servers that take turns, each with as many lanes, numbered from 0.
 func fullRoster(t testing.TB, servers, lanes int) (*Table, *Roster[int]) {
+	return rosterOf(t, FarmSpec{}, servers, lanes)
+}
+
+// rosterOf is fullRoster with another rule for the farm.
+func rosterOf(t testing.TB, spec FarmSpec, servers, lanes int) (*Table, *Roster[int]) {
+	spec.ID, spec.Enable = "web", true
 	var specs []ServerSpec
 	for i := range servers {
 		specs = append(specs, ServerSpec{Farm: "web", ID: fmt.Sprint(i), Enable: true})
 	}
-	table, err := NewTable([]FarmSpec{{ID: "web", Enable: true}}, specs)
+	table, err := NewTable([]FarmSpec{spec}, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,17 +406,45 @@ func fullRoster(t testing.TB, servers, lanes int) (*Table, *Roster[int]) {
 }
 
 func BenchmarkPick(b *testing.B) {
-	for _, servers := range []int{1, 8, 256} {
-		b.Run(fmt.Sprintf("servers=%d", servers), func(b *testing.B) {
-			table, r := fullRoster(b, servers, 2)
-			f := table.farms[0]
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, ok := r.Pick(f, Want{}); !ok {
-					b.Fatal("nobody")
-				}
-			}
-		})
+	for balance := range balances {
+		for _, servers := range []int{1, 8, 256} {
+			b.Run(fmt.Sprintf("balance=%v/servers=%d", Balance(balance), servers), func(b *testing.B) {
+				table, r := rosterOf(b, FarmSpec{Balance: Balance(balance)}, servers, 2)
+				benchmarkPick(b, table, r)
+			})
+		}
+	}
+	b.Run("one ejected/servers=8", func(b *testing.B) {
+		table, r := rosterOf(b, FarmSpec{EjectAfter: 1, EjectTime: time.Hour}, 8, 2)
+		r.Failed(table.servers[3], time.Unix(1000, 0))
+		benchmarkPick(b, table, r)
+	})
+}
+
+func benchmarkPick(b *testing.B, table *Table, r *Roster[int]) {
+	f := table.farms[0]
+	now := time.Unix(1000, 0)
+	random := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		random += 0x9e3779b97f4a7c15
+		s, _, ok := r.Pick(f, Want{Now: now, Random: random, Hash: random})
+		if !ok {
+			b.Fatal("nobody")
+		}
+		r.Begin(s)
+		r.End(s)
+	}
+}
+
+func BenchmarkPickServer(b *testing.B) {
+	table, r := fullRoster(b, 8, 4)
+	s := table.servers[3]
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := r.PickServer(s); !ok {
+			b.Fatal("no lane")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package farm
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNewTable(t *testing.T) {
@@ -40,8 +41,8 @@ func TestNewTable(t *testing.T) {
 
 func TestTableLookup(t *testing.T) {
 	table, err := NewTable(
-		[]FarmSpec{{ID: "web", Enable: true}, {ID: "shop"}},
-		[]ServerSpec{{Farm: "shop", ID: "a", Enable: true}, {Farm: "web", ID: "b"}, {Farm: "web", ID: "a", Enable: true}})
+		[]FarmSpec{{ID: "web", Enable: true, Balance: P2C, EjectAfter: 5, EjectTime: time.Minute}, {ID: "shop"}},
+		[]ServerSpec{{Farm: "shop", ID: "a", Enable: true, Priority: 7}, {Farm: "web", ID: "b"}, {Farm: "web", ID: "a", Enable: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +59,29 @@ func TestTableLookup(t *testing.T) {
 	if shop.Server("b") != nil || shop.Server("a") == web.Server("a") {
 		t.Errorf("servers of the other farm are found")
 	}
+	if web.Balance != P2C || web.EjectAfter != 5 || web.EjectTime != time.Minute || shop.Server("a").Priority != 7 {
+		t.Errorf("fields of the specs are lost: %+v %+v", web, shop.Server("a"))
+	}
+	for _, s := range []*Server{web.Server("a"), web.Server("b"), shop.Server("a")} {
+		if s.Key != ServerKey(s.Farm.ID, s.ID) || s.Farm.ServerByKey(s.Key) != s {
+			t.Errorf("server %s/%s is not found by its key", s.Farm.ID, s.ID)
+		}
+	}
+	if web.ServerByKey(shop.Server("a").Key) != nil || web.ServerByKey(0) != nil {
+		t.Error("a key of another farm, or none, finds a server")
+	}
 	id := []byte("shop")
 	if n := testing.AllocsPerRun(100, func() { table.Farm(id) }); n != 0 {
 		t.Errorf("Farm allocates %v times", n)
+	}
+}
+
+func TestServerKey(t *testing.T) {
+	// printf 'web\0a' | sha256sum
+	if key := ServerKey("web", "a"); key != 0x559ea144aa3c5ef5 {
+		t.Errorf("ServerKey = %#x", key)
+	}
+	if ServerKey("we", "ba") == ServerKey("web", "a") || ServerKey("a", "web") == ServerKey("web", "a") {
+		t.Error("two servers have one key")
 	}
 }
