@@ -48,6 +48,9 @@ func (l *LineWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// Unwrap returns where the lines go.
+func (l *LineWriter) Unwrap() io.Writer { return l.to }
+
 // Dropped is the number of lines that nobody will see.
 func (l *LineWriter) Dropped() int64 { return l.dropped.Load() }
 

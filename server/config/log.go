@@ -8,19 +8,41 @@ import (
 	"roundhouse/server/logfile"
 )
 
-// VerbosityLevel returns the least level of log records at a verbosity of the original: 0 errors, 1 informative ones too,
-// 2 to 4 debugging ones too, 5 everything.
+// Levels of log records below slog.LevelInfo: what the verbosities of the original add.
+const (
+	LevelRequest = slog.LevelInfo - 1  // 2: each request
+	LevelPacket  = slog.LevelInfo - 2  // 3: each packet between relay and enabler
+	LevelDebug   = slog.LevelDebug     // 4
+	LevelBytes   = slog.LevelDebug - 4 // 5: the bytes themselves, payloads included
+)
+
+// VerbosityLevel returns the least level of log records at a verbosity of the original: 0 errors, 1 informative ones too, 2 to 5 as the
+// constants say.
 func VerbosityLevel(verbosity int) slog.Level {
 	switch {
 	case verbosity <= 0:
 		return slog.LevelError
 	case verbosity == 1:
 		return slog.LevelInfo
-	case verbosity < 5:
-		return slog.LevelDebug
+	case verbosity == 2:
+		return LevelRequest
+	case verbosity == 3:
+		return LevelPacket
+	case verbosity == 4:
+		return LevelDebug
 	default:
-		return slog.LevelDebug - 4
+		return LevelBytes
 	}
+}
+
+// LevelVerbosity returns the highest verbosity whose records a level lets through: the other way round.
+func LevelVerbosity(level slog.Level) int {
+	for v := 5; v > 0; v-- {
+		if level <= VerbosityLevel(v) {
+			return v
+		}
+	}
+	return 0
 }
 
 // MinLevel returns the least level of log records: that of Level, else that of Verbosity.
@@ -37,14 +59,23 @@ func (l Log) MinLevel() slog.Level {
 func NewLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	least := new(slog.LevelVar)
 	least.Set(level)
-	if format == "rs" {
-		return slog.New(leveled{logfile.NewHandler(w, least), least})
+	if format == "auto" {
+		format = "json"
+		if isTerminal(w) {
+			format = "text"
+		}
 	}
-	options := &slog.HandlerOptions{Level: least}
-	if format == "json" || format == "auto" && !isTerminal(w) {
-		return slog.New(leveled{slog.NewJSONHandler(w, options), least})
+	var h slog.Handler
+	switch options := (&slog.HandlerOptions{Level: least}); format {
+	case "rs":
+		h = logfile.NewHandler(w, least)
+	case "json":
+		h = slog.NewJSONHandler(w, options)
+	default:
+		format = "text"
+		h = slog.NewTextHandler(w, options)
 	}
-	return slog.New(leveled{slog.NewTextHandler(w, options), least})
+	return slog.New(leveled{h, least, w, format})
 }
 
 // SetLevel changes the level of a logger that NewLogger has made, and of all that were derived from the same one. Another
@@ -55,18 +86,29 @@ func SetLevel(log *slog.Logger, level slog.Level) {
 	}
 }
 
+// Output returns where a logger writes to and in which format, text, json or rs; false unless NewLogger has made it, or what it was
+// derived from. Whole lines of that format may be written there along with it.
+func Output(log *slog.Logger) (w io.Writer, format string, ok bool) {
+	h, ok := log.Handler().(leveled)
+	return h.w, h.format, ok
+}
+
 // leveled is a handler whose level can be changed.
 type leveled struct {
 	slog.Handler
-	least *slog.LevelVar // of the handler
+	least  *slog.LevelVar // of the handler
+	w      io.Writer
+	format string // text, json or rs
 }
 
 func (l leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return leveled{l.Handler.WithAttrs(attrs), l.least}
+	l.Handler = l.Handler.WithAttrs(attrs)
+	return l
 }
 
 func (l leveled) WithGroup(name string) slog.Handler {
-	return leveled{l.Handler.WithGroup(name), l.least}
+	l.Handler = l.Handler.WithGroup(name)
+	return l
 }
 
 func isTerminal(w io.Writer) bool {

@@ -354,7 +354,7 @@ func TestConnString(t *testing.T) {
 }
 
 func TestLogLevels(t *testing.T) {
-	for verbosity, want := range map[int]slog.Level{-1: 8, 0: 8, 1: 0, 2: -4, 4: -4, 5: -8, 6: -8} {
+	for verbosity, want := range map[int]slog.Level{-1: 8, 0: 8, 1: 0, 2: -1, 3: -2, 4: -4, 5: -8, 6: -8} {
 		if got := VerbosityLevel(verbosity); got != want {
 			t.Errorf("verbosity %d: got %v, want %v", verbosity, got, want)
 		}

@@ -43,7 +43,7 @@ type Handler struct {
 // where is what stands between the angle brackets, besides the process.
 type where struct {
 	loop  int64
-	index [len(indexKeys)]int64 // 1 more than the index; 0: not known
+	index Index
 }
 
 // NewHandler returns a handler that writes records of level least and above to w, one Write each.
@@ -70,7 +70,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	end := len(tail)
-	b := appendHead(tail, r.Level, r.Time, &at)
+	b := AppendHead(tail, r.Level, r.Time, at.loop, at.index)
 	b = appendText(b, r.Message)
 	b = append(b, tail[:end]...)
 	b = append(b, '\n')
@@ -104,15 +104,18 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &derived
 }
 
-// appendHead appends a line as far as its text. A zero time is now.
-func appendHead(b []byte, level slog.Level, t time.Time, at *where) []byte {
+// Index has the indexes of farm, back-end server, session and request, each 1 more than it is; 0: not known.
+type Index [len(indexKeys)]int64
+
+// AppendHead appends a line as far as its text. A zero time is now.
+func AppendHead(b []byte, level slog.Level, t time.Time, loop int64, index Index) []byte {
 	letter := byte('D')
 	switch {
 	case level >= slog.LevelError:
 		letter = 'E'
 	case level >= slog.LevelWarn:
 		letter = 'W'
-	case level >= slog.LevelInfo:
+	case level > slog.LevelDebug: // requests and packets, too
 		letter = 'I'
 	}
 	if t.IsZero() {
@@ -123,9 +126,9 @@ func appendHead(b []byte, level slog.Level, t time.Time, at *where) []byte {
 	b = append(b, " <"...)
 	b = strconv.AppendInt(b, pid, 10)
 	b = append(b, '.')
-	b = strconv.AppendInt(b, at.loop, 10)
+	b = strconv.AppendInt(b, loop, 10)
 	first := true
-	for i, n := range at.index {
+	for i, n := range index {
 		if n == 0 {
 			continue
 		}
