@@ -92,7 +92,7 @@ func (s *Server) Generation() int64 { return s.control.generation.Load() + 1 }
 
 // reload is Reload with control.mu held.
 func (s *Server) reload(cfg *config.Config) (kept []string, err error) {
-	if s.cfg.Demo || s.engine == nil && s.router == nil {
+	if s.cfg.Demo {
 		s.log.Warn("reload: nothing of this configuration can be changed without a new start")
 		return nil, nil
 	}

@@ -80,7 +80,8 @@ func startRelay(t testing.TB, change func(*config.Config)) *relayUnderTest {
 	cfg.DrainGrace = 0 // tests leave idle connections behind
 	f := config.DefaultFarm()
 	f.ID = "f"
-	f.SocketLevelAffinity = false // each session would get a connection of its own: tests of connections count them
+	f.ActiveCookie, f.ActiveHeader = false, false // answers are compared byte by byte; tests of sessions switch them on
+
 	cfg.Relay.Farms = []config.Farm{f}
 	for _, id := range []string{"s1", "s2", "s3"} {
 		b := config.DefaultBackend()

@@ -172,7 +172,7 @@ type relayChild struct {
 // relayFile writes a configuration of the farm f with the servers s1, s2 and s3, two loops; more is added to its end.
 func relayFile(t testing.TB, listen, more string) string {
 	t.Helper()
-	text := "loops = 2\n[log]\nformat = \"json\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[relay]\nlisten = [\"" + listen + "\"]\n" + more + "\n[[relay.farm]]\nid = \"f\"\n"
+	text := "loops = 2\n[log]\nformat = \"json\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[relay]\nlisten = [\"" + listen + "\"]\n" + more + "\n[[relay.farm]]\nid = \"f\"\nactive_cookie = false\nactive_header = false\n"
 	for _, id := range []string{"s1", "s2", "s3"} {
 		text += "[[relay.backend]]\nfarm = \"f\"\nid = \"" + id + "\"\ntoken = \"secret\"\n"
 	}

@@ -165,7 +165,11 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-s.drain:
 	}
-	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", s.cfg.DrainTimeout)
+	limit := s.cfg.DrainTimeout
+	if handover.Passed() {
+		limit = s.cfg.HandoverTimeout
+	}
+	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", limit)
 	var err error
 	if handover.Passed() { // the new process is asked now: this one must not say there that it is not ready
 		err = s.admin.Close()
@@ -173,10 +177,13 @@ func (s *Server) Run(ctx context.Context) error {
 		s.admin.Ready(false)
 	}
 	handover.Stopping(s.log)
-	drain, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	drain, cancel := context.WithCancel(context.Background())
+	if limit > 0 || !handover.Passed() {
+		drain, cancel = context.WithTimeout(context.Background(), limit)
+	}
 	defer cancel()
 	if cut := s.drainDoors(drain); cut != nil {
-		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", s.cfg.DrainTimeout, cut))
+		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", limit, cut))
 	}
 	return errors.Join(err, s.stop())
 }
@@ -210,10 +217,17 @@ func (s *Server) drainDoors(ctx context.Context) error {
 
 // reconfigure hands a new configuration to the doors and returns the keys that need a new start.
 func (s *Server) reconfigure(cfg *config.Config) (kept []string, err error) {
-	if s.router != nil { // first: it may refuse
-		if kept, err = s.router.Reconfigure(cfg); err != nil {
-			return nil, err
+	before := s.relay.Config()
+	if kept, err = s.relay.Reconfigure(cfg); err != nil { // first, with the router: they may refuse
+		return nil, err
+	}
+	if s.router != nil {
+		changed, err := s.router.Reconfigure(cfg)
+		if err != nil {
+			_, back := s.relay.Reconfigure(before)
+			return nil, errors.Join(err, back)
 		}
+		kept = append(kept, changed...)
 	}
 	if s.engine == nil {
 		return kept, nil

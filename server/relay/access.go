@@ -88,8 +88,8 @@ func (x *exchange) log(f *failure) {
 	b = strconv.AppendInt(b, x.resp.went, 10)
 	b = append(b, " us="...)
 	b = strconv.AppendInt(b, took.Microseconds(), 10)
-	b = append(append(b, " farm="...), x.farm.ID...)
-	b = append(append(b, " server="...), x.server.ID...)
+	b = append(append(b, " farm="...), x.farm.conf.ID...)
+	b = append(append(b, " server="...), x.serverID()...)
 	x.s.endLine(b, x.client, f)
 }
 

@@ -3,7 +3,10 @@ package relay
 import (
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"roundhouse/codec/http1"
+	"roundhouse/server/handover"
 	"roundhouse/server/loop"
 )
 
@@ -14,6 +17,7 @@ const (
 	phaseIdle   phase = iota // the next request
 	phaseHead                // the rest of a head
 	phaseBody                // the rest of a request body
+	phaseQueue               // a back-end server that can take the request
 	phaseAnswer              // the head of the response
 	phaseTurn                // until the farm has bytes to spend again
 	phaseStream              // nothing but that the client takes its answer, or what comes over its upgraded connection
@@ -31,6 +35,7 @@ type client struct {
 	fires    time.Time // when the timer does, if it is armed
 	phase    phase
 	trusted  bool // the peer is a trusted proxy
+	https    bool // the client came by HTTPS, as far as is known
 	requests uint32
 }
 
@@ -78,6 +83,8 @@ func (c *client) expired() {
 		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
 	case phaseBody:
 		c.x.checkRate()
+	case phaseQueue:
+		c.x.waitedTooLong()
 	case phaseAnswer:
 		c.x.fail(failHeaderTimeout, "The back-end server did not answer in time.")
 	case phaseTurn:
@@ -100,6 +107,17 @@ func (c *client) checkTaken() {
 	}
 	c.enterStream()
 }
+
+// proto is how the client came.
+func (c *client) proto() string {
+	if c.https {
+		return "https"
+	}
+	return "http"
+}
+
+// ipHash is a number for the client's address.
+func (c *client) ipHash() uint64 { return xxhash.Sum64(c.ip) }
 
 // Data reads requests. It stops at a body that has to wait for credit, and after a request until that is answered.
 func (c *client) Data(conn *loop.Conn, in []byte) (int, error) {
@@ -162,7 +180,7 @@ func (c *client) readHead(in []byte) int {
 func (c *client) begin(q *http1.Request) {
 	r := c.s.relay
 	c.s.asked = nil
-	to := c.s.route(q.Path)
+	to := c.s.route(q)
 	if to.kind == routeServer {
 		c.enabler(q)
 		return
@@ -187,7 +205,7 @@ func (c *client) begin(q *http1.Request) {
 	case r.held.Load() > c.s.view.memory:
 		c.reject(q, failNoMemory, "The relay server holds too much for slow clients.")
 	default:
-		c.startExchange(q, f, to.path)
+		c.startExchange(q, f, to)
 	}
 }
 
@@ -241,6 +259,9 @@ func (c *client) nextRequest() {
 // lastRequest gives an idle connection a moment to bring one more request: it may be on its way, and would be lost.
 func (c *client) lastRequest() {
 	grace := c.s.view.cfg.DrainGrace
+	if handover.Passed() {
+		grace = c.s.view.cfg.Relay.IdleTimeout // there is no hurry: its next request is the last one that it gets answered here
+	}
 	if grace == 0 {
 		c.conn.Close()
 		return

@@ -23,9 +23,16 @@ func (x *exchange) response(p lane.Packet) error {
 	if x.resp.started {
 		return fmt.Errorf("relay: a second response on stream %d: %w", x.id, codec.ErrMalformed)
 	}
+	head := p.Data
+	if p.Flags&lane.FlagSocket != 0 && x.session.asks {
+		var err error
+		if x.session.used, head, err = lane.CutSocket(p.Op, p.Data); err != nil {
+			return err
+		}
+	}
 	q := &x.s.resp
-	n, err := q.Parse(p.Data, &x.s.relay.answers, x.req.isHead)
-	if err != nil || n == 0 || n != len(p.Data) {
+	n, err := q.Parse(head, &x.s.relay.answers, x.req.isHead)
+	if err != nil || n == 0 || n != len(head) {
 		return fmt.Errorf("relay: a response head on stream %d that breaks the rules (%v): %w", x.id, err, codec.ErrMalformed)
 	}
 	switch {
@@ -57,11 +64,19 @@ func (x *exchange) upgrade(q *http1.Response) error {
 	}
 	c := x.client
 	x.resp.started, x.resp.upgraded, x.resp.status, x.resp.left = true, true, 101, -1
+	x.answered()
 	x.s.stats.upgrades.Add(1)
-	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via}))
+	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via, Extra: x.appendSession(nil)}))
 	c.enterStream()
 	c.conn.Resume()
 	return nil
+}
+
+// answered tells the roster that the server answers.
+func (x *exchange) answered() {
+	if l := x.link; l != nil && l.server != nil {
+		x.s.roster.Succeeded(l.server)
+	}
 }
 
 func (x *exchange) final(q *http1.Response, last bool) error {
@@ -72,9 +87,13 @@ func (x *exchange) final(q *http1.Response, last bool) error {
 	c := x.client
 	a := http1.Answer{Via: Via, Minor: int(x.req.minor), KeepAlive10: x.req.keepAlive}
 	x.resp.started, x.resp.status = true, q.Status
+	x.req.drop()
+	x.answered()
 	x.resp.closes = !x.req.keepAlive || !x.req.done || http1.CloseDelimited(q, &a) || x.s.relay.draining.Load()
 	a.Close = x.resp.closes
 	x.resp.chunked = x.req.minor == 1 && (q.Body == http1.BodyChunked || q.Body == http1.BodyUntilClose)
+	x.s.path = x.appendSession(x.s.path[:0])
+	a.Extra = x.s.path
 	x.resp.left = -1
 	if q.Body == http1.BodyLength {
 		x.resp.left = q.ContentLength

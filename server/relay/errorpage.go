@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"roundhouse/routing/farm"
 )
 
 // errorPages are the pages of one directory (config.Farm.ErrorPages): they are read when a configuration is, and stand for the
@@ -193,12 +191,4 @@ func wantsJSON(accept []byte) bool { return bytes.Contains(accept, []byte("appli
 func takesHTML(accept []byte) bool {
 	return len(bytes.TrimSpace(accept)) == 0 || bytes.Contains(accept, []byte("text/html")) || bytes.Contains(accept, []byte("*/*")) ||
 		bytes.Contains(accept, []byte("text/*"))
-}
-
-// pages are the error pages of a farm, maybe one of an earlier configuration; nil: none.
-func (s *shard) pages(of *farm.Farm) *errorPages {
-	if f := s.view.farm([]byte(of.ID)); f != nil {
-		return f.pages
-	}
-	return nil
 }

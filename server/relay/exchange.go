@@ -16,14 +16,17 @@ type exchange struct {
 	client  *client // nil: nobody waits any more
 	link    *link   // nil once the stream has ended
 	id      uint32  // of the stream
-	farm    *farm.Farm
-	server  *farm.Server
+	farm    *farmView
+	server  *farm.Server // nil until one is chosen
 	began   time.Time
+	waits   time.Time // until when it may wait for a server; zero: it has not waited
 	retried bool
+	parked  bool // it waits for a server
 
-	req   request
-	resp  response
-	quota quota
+	session session
+	req     request
+	resp    response
+	quota   quota
 }
 
 // request is the client's side of an exchange.
@@ -32,13 +35,15 @@ type request struct {
 	path   int    // where the path ends in head, for the access log
 	send   lane.SendWindow
 	chunks http1.Chunked
-	left   int64 // bytes of the body that are still to come; -1 when chunked
-	most   int64 // bytes that the body may have; 0: any number
-	came   int64 // bytes of the body that have come
-	rated  int64 // came when the rate was looked at last
-	waits  int   // rate periods in which the relay did not read, because nobody took the body
-	minor  int8  // of the client's HTTP version
+	left   int64  // bytes of the body that are still to come; -1 when chunked
+	most   int64  // bytes that the body may have; 0: any number
+	came   int64  // bytes of the body that have come
+	rated  int64  // came when the rate was looked at last
+	waits  int    // rate periods in which the relay did not read, because nobody took the body
+	kept   []byte // of the body: all that has come, while keeps is true
+	minor  int8   // of the client's HTTP version
 
+	keeps                                                          bool // the body is kept in case the request has to be sent again
 	isHead, idempotent, bodyless, keepAlive, wantsUpgrade, expects bool
 
 	done    bool // all of it was sent on
@@ -62,6 +67,12 @@ type response struct {
 	closes   bool // the client's connection ends with it
 }
 
+// whole tells whether all that has come of the request could be sent again.
+func (r *request) whole() bool { return r.bodyless || r.keeps }
+
+// chunked tells whether the length of the body was not announced.
+func (r *request) chunked() bool { return r.left < 0 }
+
 // stalls looks whether the client takes its answer, of which unacked bytes are not acknowledged. It does not when something was
 // outstanding at the last look, too, and nothing of it has been acknowledged since: what was sent just before a look proves nothing.
 func (r *response) stalls(unacked int) bool {
@@ -71,25 +82,22 @@ func (r *response) stalls(unacked int) bool {
 	return stalled
 }
 
-// startExchange sends a request to a back-end server. q and path are valid during the call.
-func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
+// startExchange begins to relay a request. q and to are valid during the call.
+func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	s := c.s
-	server, to, ok := s.roster.Pick(f.farm, farm.Want{Now: s.loop.Now()})
-	if !ok {
-		c.reject(q, failNoBackend, "No back-end server of the farm is connected to this relay server.")
-		return
-	}
 	x := s.newExchange()
-	x.s, x.client, x.farm, x.server, x.began = s, c, f.farm, server, s.loop.Now()
+	x.s, x.client, x.farm, x.began = s, c, f, s.loop.Now()
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
 	x.req.left, x.req.most, x.resp.left = q.ContentLength, s.mostBody(f), -1
 	x.req.bodyless = !q.Chunked && q.ContentLength == 0
+	x.req.done = x.req.bodyless && !q.Upgrade
+	x.req.keeps = !q.Upgrade && q.ContentLength <= maxKept
 	x.req.head = http1.AppendRequest(x.req.head[:0], q, &http1.Forward{
-		Path: path, RemoteIP: c.ip, DefaultHost: f.conf.ID, Proto: "http", Via: Via, Trusted: c.trusted,
+		Path: to.path, RemoteIP: c.ip, DefaultHost: f.conf.ID, Proto: c.proto(), Via: Via, Trusted: c.trusted,
 	})
-	x.req.path = len(q.Method) + 1 + len(path)
-	if len(x.req.head) > lane.MaxControl { // what is added may make a head too long that the limits let through
+	x.req.path = len(q.Method) + 1 + len(to.path)
+	if len(x.req.head)+lane.SocketLen > lane.MaxControl { // what is added may make a head too long that the limits let through
 		s.release(x)
 		c.reject(q, failHeadTooLarge, "The header section is too large to be sent on.")
 		return
@@ -99,60 +107,26 @@ func (c *client) startExchange(q *http1.Request, f *farmView, path []byte) {
 		c.reject(q, failBusy, "The farm has too many requests.")
 		return
 	}
+	x.readSession(q, to.base)
 	c.x = x
-	if !x.open(to) {
-		c.x = nil
-		s.release(x)
-		c.reject(q, failNoBackend, "The back-end server has too many requests.")
-		return
-	}
 	s.stats.inFlight.Add(1)
-	switch {
-	case q.Upgrade, q.Expect100: // it is the back end's turn
-		c.enter(phaseAnswer, s.view.cfg.Relay.ResponseTimeout)
-	case x.req.bodyless:
-		x.requestSent()
-	default:
-		c.rateBody()
-	}
-}
-
-// open gives the request a stream on a lane and sends its head.
-func (x *exchange) open(to *link) bool {
-	id, ok := to.streams.Alloc(x)
-	if !ok {
-		return false
-	}
-	x.client.conn.SetWatermarks(to.high, to.high/4)
-	x.id, x.link = id, to
-	x.req.send, x.resp.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
-	flags := lane.Flags(0)
-	switch {
-	case x.req.wantsUpgrade:
-		flags = lane.FlagUpgrade
-	case x.req.bodyless:
-		flags = lane.FlagLast
-	case x.req.left < 0:
-		flags = lane.FlagChunked
-	}
-	to.end.Send(lane.OpRequest, flags, id, x.req.head)
-	to.requests++
-	return true
+	x.assign()
 }
 
 // requestSent follows the last byte of the request.
 func (x *exchange) requestSent() {
 	x.req.done = true
-	if !x.resp.started {
+	if !x.resp.started && !x.parked {
 		x.client.enter(phaseAnswer, x.s.view.cfg.Relay.ResponseTimeout)
 	}
 }
 
 // streamEnded forgets the stream: the enabler has ended it and sends nothing more of it.
 func (x *exchange) streamEnded() {
-	if x.link != nil {
-		x.link.streams.Delete(x.id)
+	if l := x.link; l != nil {
+		l.streams.Delete(x.id)
 		x.link = nil
+		l.ended()
 	}
 }
 
@@ -167,6 +141,7 @@ func (x *exchange) cancel() {
 func (x *exchange) leave() {
 	x.dropHeld()
 	x.quota.end()
+	x.unpark()
 	x.client.x = nil
 	x.client = nil
 	x.s.stats.inFlight.Add(-1)
@@ -200,6 +175,7 @@ func (x *exchange) fail(f *failure, text string) {
 		return
 	}
 	x.cancel()
+	x.unpark()
 	if x.resp.started {
 		x.s.stats.failures[f.index].Add(1)
 		x.s.logFailure(c, f, x.pathText(), text)
@@ -211,29 +187,22 @@ func (x *exchange) fail(f *failure, text string) {
 	x.resp.status = f.status
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
-	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head), pages: x.s.pages(x.farm)}
+	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head), pages: x.farm.pages}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
+	if f == failAffinityLost {
+		a.extra = x.forgetSession(nil)
+	}
 	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
 	c.send(f, a, text, took)
 }
 
-// lost follows the end of the stream without an answer: once, another server may be asked, unless the back end has answered,
-// however badly.
-func (x *exchange) lost(f *failure, text string, unseen bool) {
-	from := x.server
-	x.streamEnded()
-	again := unseen || x.req.idempotent && (f == failChannelLost || f == failBackendReset)
-	if again && x.client != nil && !x.resp.started && !x.retried && x.req.bodyless && !x.req.wantsUpgrade {
-		if server, to, ok := x.s.roster.Pick(x.farm, farm.Want{Not: from, Now: x.s.loop.Now()}); ok {
-			x.retried, x.server = true, server
-			if x.open(to) {
-				x.s.stats.retries.Add(1)
-				return
-			}
-		}
+// serverID is the id of the server that was chosen; - while none is.
+func (x *exchange) serverID() string {
+	if x.server == nil {
+		return "-"
 	}
-	x.fail(f, text)
+	return x.server.ID
 }
 
 // pathText is the path that the back end was asked for.

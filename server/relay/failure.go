@@ -74,6 +74,8 @@ func failureOf(c lane.Code) *failure {
 		return failHeaderTimeout
 	case lane.CodeOverload:
 		return failNoMemory
+	case lane.CodeAffinityLost:
+		return failAffinityLost
 	case lane.CodeGoingAway, lane.CodeProtocol, lane.CodeCancelled:
 		return failChannelLost
 	default:
@@ -87,6 +89,7 @@ type answer struct {
 	close  bool
 	minor  int
 	head   bool   // the request was HEAD: no body
+	extra  []byte // complete lines to add, each with its CRLF
 	accept []byte // the Accept field; decides the form of the body
 	pages  *errorPages
 }
@@ -135,7 +138,7 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	case a.minor == 0:
 		dst = append(dst, "\r\nConnection: keep-alive"...)
 	}
-	dst = append(dst, "\r\n\r\n"...)
+	dst = append(append(append(dst, crlf...), a.extra...), crlf...)
 	if !a.head {
 		dst = append(dst, body...)
 	}

@@ -21,7 +21,7 @@ type laneKey struct {
 type link struct {
 	s       *shard
 	key     laneKey
-	server  *farm.Server
+	server  *farm.Server // of the shard's view; nil when that has it no more
 	end     *laneio.End
 	streams laneio.Table[exchange]
 	waiters []*exchange // wait until the lane takes bodies again
@@ -34,8 +34,11 @@ type link struct {
 	requests int64
 	up       bool     // that half has come
 	down     halfKind // how the packets of the enabler come; halfUp: not yet
-	joined   bool     // it is in the roster
-	goneAway bool     // we have said goaway
+	joined   bool     // it is whole
+	draining bool     // the enabler wants no more requests
+	said     bool     // the enabler has told how its back end is: backUp
+	backUp   bool
+	leaving  bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
 }
 
 // Packet handles what the enabler sent.
@@ -46,8 +49,11 @@ func (l *link) Packet(p lane.Packet) error {
 	case lane.OpStatus:
 		return l.status(p.Data)
 	case lane.OpGoaway:
-		l.s.roster.SetDraining(l.server, l, true)
-		l.goAway() // our own tells the enabler that no request follows
+		l.draining = true
+		if l.server != nil {
+			l.s.roster.SetDraining(l.server, l, true)
+		}
+		l.goAway() // tells the enabler that no request follows
 		l.s.relay.log.Info("enabler goes away", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number)
 		return nil
 	}
@@ -82,13 +88,54 @@ func (l *link) Packet(p lane.Packet) error {
 	}
 }
 
-// goAway tells the enabler, once, that no new stream follows.
+// goAway tells the enabler that the lane will end, or, when the enabler has said so itself, that no request follows.
 func (l *link) goAway() {
-	if !l.goneAway && l.end.Live() {
-		l.goneAway = true
-		l.end.SetBuffer(lane.AppendUint32(l.end.Buffer(), lane.OpGoaway, 0, uint32(time.Second/time.Millisecond)))
+	if l.end.Live() {
+		l.end.SetBuffer(lane.AppendUint32(l.end.Buffer(), lane.OpGoaway, 0, 0))
 	}
 }
+
+// began counts a request that was sent over the lane.
+func (l *link) began() {
+	l.requests++
+	if l.server != nil {
+		l.s.roster.Begin(l.server)
+	}
+}
+
+// ended follows the end of a stream.
+func (l *link) ended() {
+	if l.server != nil {
+		l.s.roster.End(l.server)
+	}
+	if l.leaving && l.streams.Len() == 0 {
+		l.end.Close()
+	}
+}
+
+// leaveTime is how long the requests of a lane may go on that the configuration has no place for any more.
+const leaveTime = 30 * time.Second
+
+// retire ends the lane as soon as it carries no request.
+func (l *link) retire(why string) {
+	if l.leaving {
+		return
+	}
+	l.leaving = true
+	l.s.relay.log.Info("lane is closed: the configuration has changed", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "reason", why)
+	if l.server != nil {
+		l.s.roster.SetDraining(l.server, l, true)
+	}
+	l.goAway()
+	if l.streams.Len() == 0 {
+		l.end.Close()
+		return
+	}
+	l.opening.Init(l.s.loop, func() { l.end.Fail(errLeft) })
+	l.opening.Arm(leaveTime)
+}
+
+var errLeft = fmt.Errorf("relay: the configuration has no such lane any more, and its requests did not end within %v", leaveTime)
 
 func (l *link) hello(b []byte) error {
 	h, err := lane.ParseHello(b)
@@ -111,9 +158,24 @@ func (l *link) maybeJoin() {
 	}
 	l.opening.Stop()
 	l.joined = true
-	l.s.roster.Join(l.server, l)
 	l.s.stats.lanes.Add(1)
 	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote, "form", l.down)
+	if l.server != nil {
+		l.join()
+	}
+}
+
+// join puts the lane, which is whole and has a server, into the roster of its shard.
+func (l *link) join() {
+	s := l.s
+	s.roster.Join(l.server, l)
+	if l.draining || l.leaving {
+		s.roster.SetDraining(l.server, l, true)
+		return
+	}
+	s.local[l.server.Farm.Index].hadLane = true
+	delete(s.gone, serverName{l.key.farm, l.key.server})
+	s.wake(l.server.Farm)
 }
 
 func (l *link) status(b []byte) error {
@@ -121,7 +183,13 @@ func (l *link) status(b []byte) error {
 	if err != nil {
 		return err
 	}
-	l.s.roster.SetUp(l.server, up)
+	l.backUp, l.said = up, true
+	if l.server != nil {
+		l.s.roster.SetUp(l.server, up)
+		if up {
+			l.s.wake(l.server.Farm)
+		}
+	}
 	l.s.relay.log.Info("back end", "farm", l.key.farm, "server", l.key.server, "up", up, "reason", string(text))
 	return nil
 }
@@ -145,8 +213,13 @@ func (l *link) Gone(err error) {
 	delete(l.s.lanes, l.key)
 	l.opening.Stop()
 	if l.joined {
-		l.s.roster.Leave(l.server, l)
 		l.s.stats.lanes.Add(-1)
+	}
+	if l.joined && l.server != nil {
+		l.s.roster.Leave(l.server, l)
+		if open, draining := l.s.roster.Lanes(l.server); open+draining == 0 {
+			l.s.gone[serverName{l.key.farm, l.key.server}] = l.s.loop.Now()
+		}
 	}
 	l.s.relay.log.Info("lane down", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "streams", l.streams.Len(), "error", err)
 	l.streams.Each(func(_ uint32, x *exchange) {

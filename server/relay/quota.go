@@ -47,7 +47,7 @@ func (c *client) waitsItsTurn(q *http1.Request) bool {
 	if c.phase == phaseTurn || c.s.relay.draining.Load() {
 		return false
 	}
-	to := c.s.route(q.Path)
+	to := c.s.route(q)
 	if to.kind != routeClient {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +31,13 @@ type Relay struct {
 	answers http1.Limits // of responses
 	machine int64        // bytes of memory
 	began   time.Time
+	// holdUntil is until when requests wait for the lanes of the process before this one; zero when there was none.
+	holdUntil time.Time
 
 	// Any goroutine.
 	view      atomic.Pointer[view] // in force; a loop looks at its shard's
 	acceptors []*loop.Acceptor     // written by Listen only
+	changing  sync.Mutex           // held while a view is replaced
 	draining  atomic.Bool
 	held      atomic.Int64 // bytes of bodies held back for slow clients
 }
@@ -55,6 +59,9 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 		return nil, err
 	}
 	r.view.Store(v)
+	if handover.Succeeds() {
+		r.holdUntil = r.began.Add(cfg.Relay.Lane.HandoverWait)
+	}
 	if r.access, err = openAccessLog(cfg.Relay.AccessLog, log); err != nil {
 		return nil, fmt.Errorf("relay: access log: %w", err)
 	}
@@ -116,10 +123,11 @@ func (r *Relay) closeListeners() {
 func (r *Relay) Drain(ctx context.Context) error {
 	r.draining.Store(true)
 	r.closeListeners()
+	// At once: the enablers should have lanes elsewhere, or to the process that takes the place of this one, by the time they are needed.
+	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].lastRequests() })
 	grace := time.Now().Add(r.view.Load().cfg.DrainGrace)
-	loop.WaitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) })
-	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
+	loop.WaitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) && !handover.Passed() })
 	if !loop.WaitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
 		r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
 		return ctx.Err()

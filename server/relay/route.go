@@ -2,6 +2,8 @@ package relay
 
 import (
 	"bytes"
+
+	"roundhouse/codec/http1"
 )
 
 type routeKind uint8
@@ -17,14 +19,15 @@ type route struct {
 	kind routeKind
 	farm []byte // decoded; empty when the URL names none
 	path []byte // origin form, for the back end
+	base []byte // what of the path leads to the farm, as it came: cookies are for it
 }
 
-// route finds out what the path of a request, in origin form with its query, is for.
-func (s *shard) route(path []byte) route {
-	cfg := &s.view.cfg.Relay
+// route finds out what a request is for: by the prefix of its path; else by a field Ias-Rs-Farm; else by its host.
+func (s *shard) route(q *http1.Request) route {
+	path, cfg := q.Path, &s.view.cfg.Relay
 	for _, p := range cfg.ClientPrefixes {
 		if rest, ok := cutPrefix(path, p); ok {
-			return s.routeClient(rest)
+			return s.routeClient(path, rest)
 		}
 	}
 	for _, p := range cfg.ServerPrefixes {
@@ -32,7 +35,30 @@ func (s *shard) route(path []byte) route {
 			return route{kind: routeServer}
 		}
 	}
+	if name := fieldValue(q.Fields, "ias-rs-farm"); len(name) > 0 {
+		return route{kind: routeClient, farm: name, path: path, base: path[:min(1, len(path))]}
+	}
+	if len(s.view.hosts) > 0 {
+		if f := s.view.hosts[string(s.lowerHost(q.Host))]; f != nil {
+			return route{kind: routeClient, farm: []byte(f.conf.ID), path: path, base: path[:min(1, len(path))]}
+		}
+	}
 	return route{}
+}
+
+// lowerHost returns the name in a Host field, without the port, in lower case. It stands in the shard's scratch.
+func (s *shard) lowerHost(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
+		host = host[:i]
+	}
+	s.name = s.name[:0]
+	for _, c := range host {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		s.name = append(s.name, c)
+	}
+	return s.name
 }
 
 // cutPrefix removes a prefix that ends where a path segment does.
@@ -44,8 +70,8 @@ func cutPrefix(path []byte, prefix string) (rest []byte, ok bool) {
 	return rest, len(rest) == 0 || rest[0] == '/' || rest[0] == '?'
 }
 
-// routeClient reads /FARM/PATH.
-func (s *shard) routeClient(rest []byte) route {
+// routeClient reads /FARM/PATH, which is the rest of path behind the prefix.
+func (s *shard) routeClient(path, rest []byte) route {
 	if len(rest) == 0 || rest[0] == '?' {
 		return route{kind: routeClient}
 	}
@@ -55,6 +81,7 @@ func (s *shard) routeClient(rest []byte) route {
 		end = len(rest)
 	}
 	name, tail := rest[:end], rest[end:]
+	base := path[:len(path)-len(tail)]
 	if bytes.IndexByte(name, '%') >= 0 {
 		var ok bool
 		if name, ok = s.decode(name); !ok {
@@ -65,7 +92,7 @@ func (s *shard) routeClient(rest []byte) route {
 		s.path = append(append(s.path[:0], '/'), tail...)
 		tail = s.path
 	}
-	return route{kind: routeClient, farm: name, path: tail}
+	return route{kind: routeClient, farm: name, path: tail, base: base}
 }
 
 // decode resolves the percent escapes of a farm's name (RFC 3986, 2.1).

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/routing/farm"
@@ -15,6 +17,12 @@ type shard struct {
 	view   *view
 	roster *farm.Roster[*link]
 	lanes  map[laneKey]*link
+	local  []*farmLocal             // by farm.Farm.Index of the view
+	gone   map[serverName]time.Time // servers without a lane here, and since when
+
+	signer   *farm.Signer
+	sessions map[farm.Session][]byte // texts of session ids that were given out; see sessionText
+	seed     uint64                  // of random
 
 	free     []*exchange // for the next requests
 	logTimer loop.Timer  // hands the lines over
@@ -32,7 +40,12 @@ type shard struct {
 }
 
 func newShard(r *Relay, l *loop.Loop, v *view) *shard {
-	s := &shard{relay: r, loop: l, view: v, roster: farm.NewRoster[*link](v.table), lanes: map[laneKey]*link{}}
+	s := &shard{relay: r, loop: l, view: v, roster: farm.NewRoster[*link](v.table), lanes: map[laneKey]*link{},
+		gone: map[serverName]time.Time{}, sessions: map[farm.Session][]byte{}, signer: farm.NewSigner(v.affinityKey),
+		seed: rand.Uint64() | 1}
+	for range v.farms {
+		s.local = append(s.local, new(farmLocal))
+	}
 	s.stats.init()
 	s.logTimer.Init(l, s.flushAccesses)
 	return s
@@ -57,10 +70,18 @@ func (s *shard) release(x *exchange) {
 	}
 	x.quota.end()
 	x.req.chunks.Reset()
-	*x = exchange{req: request{head: head[:0], chunks: x.req.chunks}}
+	*x = exchange{session: session{base: x.session.base[:0]}, req: request{head: head[:0], kept: x.req.kept[:0], chunks: x.req.chunks}}
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
 	}
+}
+
+// random is a number that nobody needs to be unable to foresee (xorshift64).
+func (s *shard) random() uint64 {
+	s.seed ^= s.seed << 13
+	s.seed ^= s.seed >> 7
+	s.seed ^= s.seed << 17
+	return s.seed
 }
 
 // lastRequests begins the end: a connection that waits for a request may still bring one, for a moment.

@@ -223,10 +223,10 @@ func (t *tally) count(l *link) {
 		return
 	}
 	t.lanes++
-	t.down = !l.s.roster.Up(l.server)
-	if l.goneAway {
+	t.down = l.server != nil && !l.s.roster.Up(l.server)
+	if l.draining {
 		t.draining++
-	} else if !t.down && l.server.Enable && l.server.Farm.Enable {
+	} else if !t.down && l.server != nil && l.server.Enable && l.server.Farm.Enable {
 		t.loops = 1
 	}
 	t.streams += l.streams.Len()
@@ -261,7 +261,7 @@ func (l *link) row() LaneRow {
 	return LaneRow{
 		Farm: l.key.farm, Server: l.key.server, Loop: l.s.loop.Index(), Number: l.key.number, Remote: l.remote,
 		Since: inSeconds(l.end.Since()), RTT: l.end.RTT().Microseconds(),
-		Streams: l.streams.Len(), Pending: l.end.Pending(), Requests: l.requests, Opening: !l.joined, Draining: l.goneAway,
+		Streams: l.streams.Len(), Pending: l.end.Pending(), Requests: l.requests, Opening: !l.joined, Draining: l.draining,
 	}
 }
 
@@ -274,7 +274,7 @@ func (c *client) row() ConnectionRow {
 	if x := c.x; x != nil {
 		method, _, _ := bytes.Cut(x.req.head, []byte(" "))
 		row.Request = &RequestRow{
-			Farm: x.farm.ID, Server: x.server.ID, Method: string(method), Path: withoutQuery(x.pathText()), Age: time.Since(x.began).Milliseconds(),
+			Farm: x.farm.conf.ID, Server: x.serverID(), Method: string(method), Path: withoutQuery(x.pathText()), Age: time.Since(x.began).Milliseconds(),
 		}
 		if x.resp.upgraded {
 			row.Phase = "upgraded"
@@ -291,5 +291,5 @@ func withoutQuery(path string) string {
 
 // String is the name of the phase.
 func (p phase) String() string {
-	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseAnswer: "answer", phaseTurn: "turn", phaseStream: "stream"}[p]
+	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseQueue: "queue", phaseAnswer: "answer", phaseTurn: "turn", phaseStream: "stream"}[p]
 }

@@ -18,6 +18,7 @@ func (x *exchange) takeBody(in []byte) int {
 	case x.req.wantsUpgrade && !x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
 		return 0
+	case x.link == nil: // it waits for a server
 	case x.quota.uploadWaits(x):
 		conn.Pause()
 		return 0
@@ -92,6 +93,7 @@ func (x *exchange) takeChunks(in []byte) int {
 // endChunks ends a chunked request body, with its trailer fields.
 func (x *exchange) endChunks() {
 	if fields := x.req.chunks.Trailer(); len(fields) > 0 {
+		x.req.drop()                                         // of a second sending they would not be part
 		x.s.path = http1.AppendTrailer(x.s.path[:0], fields) // at most lane.MaxControl: see New
 		x.link.end.Send(lane.OpTrailer, lane.FlagLast, x.id, x.s.path)
 	} else {
@@ -104,12 +106,27 @@ func (x *exchange) upload(data []byte, flags lane.Flags) {
 	x.req.send.Spend(len(data))
 	x.req.came += int64(len(data))
 	x.quota.uploaded(x.s, len(data))
+	x.req.keep(data)
 	if x.client.phase == phaseAnswer && !x.resp.started { // the client did not wait for 100 (Continue)
 		x.client.rateBody()
 	}
 	x.s.stats.bodyIn.Add(int64(len(data)))
 	x.link.end.SendData(flags, x.id, data)
 }
+
+// keep keeps a piece of the body as long as that is worth it.
+func (r *request) keep(data []byte) {
+	switch {
+	case !r.keeps:
+	case len(r.kept)+len(data) > maxKept:
+		r.drop()
+	default:
+		r.kept = append(r.kept, data...)
+	}
+}
+
+// drop stops keeping the body.
+func (r *request) drop() { r.keeps, r.kept = false, r.kept[:0] }
 
 // endUpload ends the client's side of an upgraded connection.
 func (x *exchange) endUpload() {
@@ -130,7 +147,7 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 	x.s.logFailure(c, f, x.pathText(), text)
 	x.log(f)
 	x.cancel()
-	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head), pages: x.s.pages(x.farm)}
+	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head), pages: x.farm.pages}
 	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
 	c.send(f, a, text, took)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"strings"
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
@@ -15,11 +16,14 @@ type view struct {
 	cfg        *config.Config
 	generation int64 // 1 for the first, one more for each reload
 	table      *farm.Table
-	farms      []*farmView       // by farm.Farm.Index
-	backends   []*config.Backend // by farm.Server.Index
-	limits     http1.Limits      // of requests
-	memory     int64             // bytes of bodies that may be held back for slow clients, all together
-	paced      bool              // a farm has a limit of bytes a second
+	farms      []*farmView          // by farm.Farm.Index
+	backends   []*config.Backend    // by farm.Server.Index
+	limits     http1.Limits         // of requests
+	hosts      map[string]*farmView // by host name in lower case
+	// affinityKey signs session ids: the same at all relay servers with the same configuration.
+	affinityKey []byte
+	memory      int64 // bytes of bodies that may be held back for slow clients, all together
+	paced       bool  // a farm has a limit of bytes a second
 }
 
 // farmView is one farm of a view.
@@ -40,7 +44,7 @@ type farmState struct {
 // newView makes a view of a valid configuration, which is only read. before is the one in force; nil: there is none.
 func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error) {
 	v := &view{
-		cfg: cfg, generation: 1, memory: cfg.Limits.MemoryLimit(machineBytes),
+		cfg: cfg, generation: 1, hosts: map[string]*farmView{}, memory: cfg.Limits.MemoryLimit(machineBytes),
 		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
 			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
 	}
@@ -51,6 +55,11 @@ func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error
 			states[f.conf.ID] = f.state
 		}
 	}
+	var tokens []string
+	for i := range cfg.Relay.Backends {
+		tokens = append(tokens, cfg.Relay.Backends[i].Token)
+	}
+	v.affinityKey = farm.AffinityKey(cfg.Relay.Trust.AffinityKey, tokens)
 	var farms []farm.FarmSpec
 	for i := range cfg.Relay.Farms {
 		f := &cfg.Relay.Farms[i]
@@ -78,6 +87,9 @@ func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error
 	}
 	for i, f := range v.table.Farms() { // in the order of the specs
 		v.farms[i].farm = f
+		for _, host := range v.farms[i].conf.Hosts {
+			v.hosts[strings.ToLower(host)] = v.farms[i]
+		}
 	}
 	return v, nil
 }
