@@ -18,6 +18,7 @@ import (
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
 	"roundhouse/server/config"
+	"roundhouse/server/laneio"
 	"roundhouse/server/loop"
 )
 
@@ -33,6 +34,7 @@ type Enabler struct {
 	ways    []*way   // of cfg.Relays
 	trust   *trust   // of the back end; nil for plain HTTP
 	window  int
+	body    int64        // length of a body towards a relay behind a proxy that wants one, in bytes
 	answers http1.Limits // of the back end's responses
 	monitor *monitor
 	ready   func() // called when a lane is up
@@ -89,7 +91,7 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
-	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, answers: http1.DefaultLimits(),
+	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, body: laneio.BodyLength, answers: http1.DefaultLimits(),
 		claimed: map[string]bool{}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0}
 	e.epoch.Store(mathrand.Uint32())
 	e.answers.Head = lane.MaxControl / 2

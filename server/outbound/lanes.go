@@ -4,132 +4,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
+	"sync"
 	"time"
 
 	"roundhouse/codec"
-	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
-	"roundhouse/server/laneio"
-	"roundhouse/server/loop"
 )
 
-// keepLane keeps lane n to a relay server open until ctx ends. It calls refetch when a lane has ended that was up: what comes
-// back may be another relay server.
-func (e *Enabler) keepLane(ctx context.Context, i int, p peer, n int, refetch func()) {
+// laneSpec is one lane to a relay server: its number, and how to get there.
+type laneSpec struct {
+	i       int // of the -cr that led there
+	peer    peer
+	number  int
+	t       *transport
+	refetch func() // has the list of relay servers fetched again
+}
+
+// maxOld is how many links of a lane may go on after the relay said that they will end, until their requests are done. The oldest
+// of more is cut.
+const maxOld = 4
+
+// keepLane keeps a lane to a relay server open until ctx ends. When the relay says that a link of it will end, the next one is opened
+// at once, and the old one serves on until it ends. The list of relay servers is fetched again whenever a lane has ended that
+// was up: what comes back may be another relay server.
+func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
+	var outliving sync.WaitGroup
+	defer outliving.Wait()
+	var old []*link
 	pause := newBackoff(e.cfg.Retry)
 	for {
-		k := e.openLane(i, p, n, refetch)
+		k := e.openLane(spec)
 		var err error
 		select {
 		case err = <-k.gone:
+			k.wasUp(pause)
+		case <-k.goes:
+			long := k.wasUp(pause)
+			e.log.Info("the relay ends a lane; opening another one", "relay", spec.peer.Host, "lane", spec.number)
+			if old = append(old, k); len(old) > maxOld {
+				old[0].s.loop.Post(old[0].cut)
+				old = slices.Delete(old, 0, 1)
+			}
+			outliving.Go(func() { k.outlive(ctx) })
+			if !long && !sleep(ctx, pause.next()) { // one that goes as soon as it is up is a failure, too
+				return
+			}
+			continue
 		case <-ctx.Done():
 			k.s.loop.Post(k.retire)
 			<-k.gone
 			return
 		}
-		if up := k.up.Load(); up != 0 {
-			refetch()
-			if time.Now().UnixNano()-up > int64(e.cfg.Retry) { // one that is closed as soon as it is up is a failure, too
-				pause.reset()
-			}
-		}
 		e.correctClock(err)
 		wait := pause.after(err)
-		e.log.Warn("lane down; opening it again", "relay", p.Host, "lane", n, "error", err, "after", wait, "advice", advice(err))
+		e.log.Warn("lane down; opening it again", "relay", spec.peer.Host, "lane", spec.number, "transport", k.form.String(), "error", err, "after", wait, "advice", advice(err))
 		if !sleep(ctx, wait) {
 			return
 		}
 	}
 }
 
-// openLane begins to open a lane. Its gone channel tells when it has ended.
-func (e *Enabler) openLane(i int, p peer, n int, refetch func()) *link {
-	s := e.shards[n%len(e.shards)]
-	k := &link{s: s, number: n, host: p.Host, refetch: refetch, began: time.Now().UnixNano(), gone: make(chan error, 1)}
-	k.route = e.ways[i].to(p.Host, p.port(e.cfg.Relays[i].HTTPS))
-	if !s.loop.Post(k.open) {
-		k.gone <- errors.New("outbound: the loops have ended")
+// wasUp follows a link that has ended, or will. It tells whether the link was up for a while.
+func (k *link) wasUp(pause *backoff) (long bool) {
+	up := k.up.Load()
+	if up == 0 {
+		return false
 	}
-	return k
-}
-
-// open runs on the loop.
-func (k *link) open() {
-	k.end = laneio.New(k.s.loop, heartbeat, k)
-	k.s.links[k] = struct{}{}
-	k.opening.Init(k.s.loop, func() { k.end.Fail(fmt.Errorf("outbound: the relay did not say hello within %v", openingTime)) })
-	k.opening.Arm(openingTime)
-	k.s.loop.Dial(k.route.dial, func(c *loop.Conn, err error) loop.Session {
-		if err != nil || k.isGone {
-			k.end.Fail(err)
-			return nil
-		}
-		c.Write(k.callHead("GET", "up", "\r\n"))
-		k.calling = c
-		return &upHead{k: k}
-	})
-}
-
-const (
-	heartbeat   = 15 * time.Second
-	openingTime = 15 * time.Second
-)
-
-// callHead is the head of a request to the server URL.
-func (k *link) callHead(method, op, rest string) []byte {
-	return k.s.e.head(k.route, method, op, "Ias-Rs-Lane: ", k.run(), "/", strconv.Itoa(k.number), "\r\n", rest)
-}
-
-// run names this opening of the lane: a new one must not be taken for the half of an old one.
-func (k *link) run() string { return k.s.e.run + "." + strconv.FormatInt(k.began, 36) }
-
-// upHead is the session of the up channel until the relay has accepted it.
-type upHead struct{ k *link }
-
-func (h *upHead) Data(c *loop.Conn, in []byte) (int, error) {
-	var resp http1.Response
-	n, err := resp.Parse(in, &h.k.s.e.answers, false)
-	if err != nil || n == 0 {
-		return 0, err
+	k.spec.refetch()
+	if long = time.Now().UnixNano()-up > int64(k.s.e.cfg.Retry); long {
+		pause.reset()
 	}
-	if resp.Status != 200 || resp.Body != http1.BodyChunked {
-		h.k.end.Fail(newRefusal(&resp, in[n:]))
-		return len(in), nil
-	}
-	h.k.calling = nil
-	h.k.end.SetIn(c)
-	h.k.openDown()
-	return n, nil
+	return long
 }
 
-func (h *upHead) Drained(*loop.Conn) {}
-func (h *upHead) Closed(_ *loop.Conn, err error) {
-	if err == nil {
-		err = errors.New("outbound: the relay closed the up channel")
+// outlive waits for the end of a link that another one has replaced. When ctx ends it is retired.
+func (k *link) outlive(ctx context.Context) {
+	select {
+	case err := <-k.gone:
+		k.s.e.log.Info("old lane down", "relay", k.spec.peer.Host, "lane", k.spec.number, "error", err)
+	case <-ctx.Done():
+		k.s.loop.Post(k.retire)
+		<-k.gone
 	}
-	h.k.end.Fail(err)
 }
 
-// openDown opens the other half.
-func (k *link) openDown() {
-	k.s.loop.Dial(k.route.dial, func(c *loop.Conn, err error) loop.Session {
-		if err != nil || k.isGone {
-			k.end.Fail(err)
-			return nil
-		}
-		c.Write(k.callHead("POST", "down", "Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
-		k.end.SetOut(c)
-		k.maybeUp()
-		up, reason := k.s.e.monitor.state()
-		b := lane.AppendHello(k.end.Buffer(), lane.Hello{
-			Version: lane.Version, Lane: uint16(k.number), Window: uint32(k.s.e.window),
-			Heartbeat: uint32(heartbeat / time.Millisecond), MaxHead: uint32(k.s.e.answers.Head),
-		})
-		// Always: another enabler of this server may have said something else, and be gone.
-		k.end.SetBuffer(lane.AppendStatus(b, up, reason))
-		return c.Session()
-	})
+var errReplaced = errors.New("outbound: the lane has been replaced too often for its requests to go on")
+
+// cut ends a link, whatever it carries. It runs on the loop.
+func (k *link) cut() {
+	if !k.isGone {
+		k.end.Fail(errReplaced)
+	}
 }
 
 // Packet handles what the relay sent.
@@ -141,13 +107,13 @@ func (k *link) Packet(p lane.Packet) error {
 		if k.window == 0 {
 			return fmt.Errorf("outbound: a request before the hello: %w", codec.ErrMalformed)
 		}
+		k.proves() // the relay has our hello
 		return k.request(p)
-	case lane.OpPeers:
-		k.refetch()
-		return nil
 	case lane.OpGoaway:
-		k.relayGoes = true
-		k.maybeClose()
+		k.relayGoes()
+		return nil
+	case lane.OpPeers:
+		k.spec.refetch()
 		return nil
 	}
 	s := k.streams.Get(p.Stream)
@@ -186,16 +152,34 @@ func (k *link) hello(b []byte) error {
 	return nil
 }
 
-// maybeUp counts the lane when it is whole: both halves are there, and the relay has said hello.
+// proves follows the first packet that the relay can only have sent because it got ours.
+func (k *link) proves() {
+	if !k.proved {
+		k.proved = true
+		k.spec.t.proved(k.form)
+		k.maybeUp()
+	}
+}
+
+// maybeUp counts the lane when it is whole: both halves are there, the relay has said hello, and it is proved that packets pass.
 func (k *link) maybeUp() {
-	if !k.end.Live() || k.window == 0 {
+	if !k.end.Live() || k.window == 0 || !k.proved && k.mustProve || k.up.Load() != 0 {
 		return
 	}
 	k.opening.Stop()
 	k.up.Store(time.Now().UnixNano())
 	k.s.e.lanes.Add(1)
 	k.s.e.ready()
-	k.s.e.log.Info("lane up", "relay", k.host, "lane", k.number)
+	k.s.e.log.Info("lane up", "relay", k.spec.peer.Host, "lane", k.spec.number, "transport", k.form.String())
+}
+
+// relayGoes follows the relay's word that the lane will end: another one is opened at once. This one serves on until the relay
+// closes it.
+func (k *link) relayGoes() {
+	if !k.retiring && !k.replaced {
+		k.replaced = true
+		close(k.goes)
+	}
 }
 
 // tell reports the state of the back end.
@@ -216,13 +200,15 @@ func (k *link) retire() {
 		return
 	}
 	k.end.SetBuffer(lane.AppendUint32(k.end.Buffer(), lane.OpGoaway, 0, 0))
-	k.maybeClose()
+	k.end.Prove(func() {
+		k.heard = true
+		k.maybeClose()
+	})
 }
 
-// maybeClose closes a retiring lane that has nothing left to do: the relay has answered our goaway with its own, and so sends
-// no request after it.
+// maybeClose closes a retiring lane that has nothing left to do: the relay has heard our goaway, and so sends no request any more.
 func (k *link) maybeClose() {
-	if k.retiring && k.relayGoes && k.streams.Len() == 0 {
+	if k.heard && k.streams.Len() == 0 {
 		k.end.Close()
 	}
 }
@@ -255,5 +241,8 @@ func (k *link) Gone(err error) {
 		}
 	}
 	k.streams.Each(func(_ uint32, s *stream) { s.drop() })
+	if k.mustProve && !k.proved && !k.retiring {
+		k.spec.t.unproved(k.form, err)
+	}
 	k.gone <- err
 }

@@ -9,11 +9,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"roundhouse/server/config"
+	"roundhouse/server/laneio"
 )
 
 // peer is one relay server of the list that a relay server gives.
@@ -24,8 +26,19 @@ type peer struct {
 	Lanes     int    `json:"lanes"`
 }
 
+// peerList is the answer to a call for peers.
 type peerList struct {
-	Peers []peer `json:"peers"`
+	Peers    []peer   `json:"peers"`
+	Features []string `json:"features"`
+	Limits   struct {
+		Pad int `json:"pad"`
+	} `json:"limits"`
+}
+
+// offer is what the list says of the relay servers, within bounds.
+func (l *peerList) offer() offer {
+	return offer{length: slices.Contains(l.Features, "length"), socket: slices.Contains(l.Features, "ws"),
+		pad: min(max(l.Limits.Pad, 0), laneio.MaxPad)}
 }
 
 // Bounds of what is believed of a list of peers.
@@ -43,7 +56,7 @@ const refreshTime = 60 * time.Second
 func (e *Enabler) keepRelay(ctx context.Context, i int) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	r := &relays{e: e, i: i, running: map[peer]context.CancelFunc{}, refetch: make(chan struct{}, 1)}
+	r := &relays{e: e, i: i, running: map[peer]*running{}, refetch: make(chan struct{}, 1)}
 	defer func() {
 		for p := range r.running {
 			r.end(p)
@@ -88,19 +101,25 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// running is a relay server to which lanes are kept.
+type running struct {
+	cancel context.CancelFunc
+	t      *transport
+}
+
 // relays are the relay servers that one -cr has led to. They belong to the goroutine of keepRelay.
 type relays struct {
 	e       *Enabler
 	i       int // of the -cr
-	running map[peer]context.CancelFunc
+	running map[peer]*running
 	refetch chan struct{} // capacity 1: fetch the list now
 }
 
 // reconcile starts lanes to relay servers that are new in the list and ends those to servers that have left it. A relay server
 // that another -cr has led to already is left to that one.
-func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list []peer) {
+func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list *peerList) {
 	wanted := map[peer]bool{}
-	for _, p := range list {
+	for _, p := range list.Peers {
 		wanted[p] = true
 	}
 	for p := range r.running { // first: one may have come back with another number of lanes
@@ -110,21 +129,27 @@ func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list []peer)
 		}
 	}
 	for p := range wanted {
-		if r.running[p] != nil || !r.e.claim(r.addr(p)) {
+		if at := r.running[p]; at != nil {
+			at.t.offered(list.offer())
+			continue
+		}
+		if !r.e.claim(r.addr(p)) {
 			continue
 		}
 		peerCtx, cancel := context.WithCancel(ctx)
-		r.running[p] = cancel
+		at := &running{cancel: cancel, t: newTransport(p.Host, r.e.cfg.Transport, r.e.log)}
+		at.t.offered(list.offer())
+		r.running[p] = at
 		r.e.log.Info("relay server", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort, "lanes", p.Lanes)
 		for n := range p.Lanes {
-			wg.Go(func() { r.e.keepLane(peerCtx, r.i, p, n, r.fetchAgain) })
+			wg.Go(func() { r.e.keepLane(peerCtx, laneSpec{i: r.i, peer: p, number: n, t: at.t, refetch: r.fetchAgain}) })
 		}
 	}
 }
 
 // end ends the lanes to a relay server.
 func (r *relays) end(p peer) {
-	r.running[p]()
+	r.running[p].cancel()
 	delete(r.running, p)
 	r.e.unclaim(r.addr(p))
 }
@@ -161,7 +186,7 @@ func (e *Enabler) unclaim(addr string) {
 }
 
 // fetchPeers asks for the list of relay servers.
-func (e *Enabler) fetchPeers(ctx context.Context, i int) ([]peer, error) {
+func (e *Enabler) fetchPeers(ctx context.Context, i int) (*peerList, error) {
 	r := e.cfg.Relays[i]
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
@@ -190,7 +215,7 @@ func (e *Enabler) fetchPeers(ctx context.Context, i int) ([]peer, error) {
 }
 
 // checkPeers reads a list and bounds what it says.
-func checkPeers(body []byte, r config.RelayAddr) ([]peer, error) {
+func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 	var list peerList
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, fmt.Errorf("outbound: the list of relay servers is no JSON: %w", err)
@@ -209,7 +234,8 @@ func checkPeers(body []byte, r config.RelayAddr) ([]peer, error) {
 	if len(usable) == 0 {
 		return nil, fmt.Errorf("outbound: none of %d relay servers has a port for https=%v", len(list.Peers), r.HTTPS)
 	}
-	return usable, nil
+	list.Peers = usable
+	return &list, nil
 }
 
 func (p peer) port(https bool) int {

@@ -81,25 +81,32 @@ func (s *shard) release(x *stream) {
 // link is the enabler's end of one lane.
 type link struct {
 	// Fixed at start.
-	s       *shard
-	number  int
-	host    string // of the relay server
-	route   *route
-	refetch func()     // has the list of relay servers fetched again
-	began   int64      // makes the lane's name unique
-	gone    chan error // gets the reason of the end, once
+	s         *shard
+	spec      laneSpec
+	form      form
+	pad       int // bytes after each burst over HTTP
+	route     *route
+	began     int64         // makes the lane's name unique
+	goes      chan struct{} // closed when the relay says that the lane will end
+	gone      chan error    // gets the reason of the end, once
+	mustProve bool          // it is up only when a packet has come back
 
 	// Owned by the loop.
-	end       *laneio.End
-	streams   laneio.Table[stream]
-	waiters   []*stream // wait until the lane takes bodies again
-	opening   loop.Timer
-	calling   *loop.Conn // the up channel until the relay has accepted it
-	window    uint32     // what the relay takes of a response body without credit, in bytes; 0 until its hello
-	isGone    bool
-	retiring  bool // we have said goaway
-	relayGoes bool // the relay has
+	end      *laneio.End
+	streams  laneio.Table[stream]
+	waiters  []*stream // wait until the lane takes bodies again
+	opening  loop.Timer
+	slow     error      // what is wrong when opening fires
+	calling  *loop.Conn // until the relay has accepted it
+	bodies   int        // bodies of a given length that were begun
+	window   uint32     // what the relay takes of a response body without credit, in bytes; 0 until its hello
+	isGone   bool
+	proved   bool // a packet has come back
+	renewing bool // the next body is being opened
+	replaced bool // the relay has said goaway
+	retiring bool // we have
+	heard    bool // the relay has heard it
 
 	// Any goroutine.
-	up atomic.Int64 // since when the lane is whole, in nanoseconds of the Unix epoch; 0: it has not been yet
+	up atomic.Int64 // since when the lane is up, in nanoseconds of the Unix epoch; 0: it has not been yet
 }

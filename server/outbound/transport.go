@@ -1,0 +1,196 @@
+package outbound
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"roundhouse/codec/http1"
+	"roundhouse/server/laneio"
+)
+
+// form is how the packets of a lane travel.
+type form uint8
+
+const (
+	formChunked form = iota // two HTTP exchanges that never end, both chunked
+	formLength              // the same, with a body of a given length towards the relay
+	formSocket              // one WebSocket connection
+)
+
+func (f form) String() string { return [...]string{"http", "http with length", "websocket"}[f] }
+
+// transport is what is known of the way to one relay server: in which form lanes get through. Proxies in between may refuse one form,
+// or hold back what never ends, and nothing but trying tells. Any goroutine may use it.
+type transport struct {
+	// Fixed at start.
+	log   *slog.Logger
+	relay string
+	wish  string // auto, http or ws, as -transport says
+
+	mu     sync.Mutex // guards all below
+	form   form       // of the next lane that is opened
+	worked bool       // a lane of this form has been proved
+	failed int        // lanes of this form that were not proved, in a row
+	offer  offer
+}
+
+// offer is what the list of relay servers says that these can do.
+type offer struct {
+	length, socket bool
+	pad            int // bytes after each burst over HTTP; 0: none
+}
+
+// patient is how many lanes may fail, for reasons that are rather not the form's, in a form that has worked before.
+const patient = 3
+
+func newTransport(relay, wish string, log *slog.Logger) *transport {
+	t := &transport{log: log, relay: relay, wish: wish}
+	if wish == "ws" {
+		t.form = formSocket
+	}
+	return t
+}
+
+// offered takes what the relay server can do.
+func (t *transport) offered(o offer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.offer = o
+	if t.form == formLength && !o.length || t.form == formSocket && !o.socket && t.wish != "ws" {
+		t.form, t.worked, t.failed = formChunked, false, 0
+	}
+}
+
+// next says in which form a lane is to be opened, how much padding it needs, in bytes, and whether it has to be proved: where the
+// relay server knows one form only, there is nothing to choose.
+func (t *transport) next() (f form, pad int, prove bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.form, t.offer.pad, t.offer.length || t.offer.socket
+}
+
+// proved tells that a lane of that form passes packets on in both directions.
+func (t *transport) proved(f form) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f != t.form {
+		return // a lane that was opened before the form changed
+	}
+	t.failed = 0
+	if !t.worked {
+		t.worked = true
+		t.log.Info("transport chosen", "relay", t.relay, "transport", f.String())
+	}
+}
+
+// unproved tells why a lane of that form has ended before it was proved, and chooses the form of the next one.
+func (t *transport) unproved(f form, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	guilt := judge(f, err)
+	if f != t.form || guilt == notForm {
+		return
+	}
+	if t.failed++; guilt == maybeForm && t.worked && t.failed < patient {
+		return
+	}
+	to := t.other(f, err)
+	if to == f {
+		return
+	}
+	t.form, t.worked, t.failed = to, false, 0
+	t.log.Warn("the next lanes go over another transport", "relay", t.relay, "transport", to.String(), "before", f.String(), "because", err)
+}
+
+// other is the form to try after f has failed.
+func (t *transport) other(f form, err error) form {
+	mayHTTP, maySocket := t.wish != "ws", t.offer.socket && t.wish != "http"
+	switch {
+	case f == formChunked && t.offer.length && mayHTTP && wantsLength(err):
+		return formLength
+	case f != formSocket && maySocket:
+		return formSocket
+	case f == formSocket && mayHTTP, f == formLength && mayHTTP:
+		return formChunked
+	}
+	return f
+}
+
+// guilt says whether a form is to blame for a failure.
+type guilt uint8
+
+const (
+	notForm   guilt = iota // it would have happened in any form
+	maybeForm              // the connection broke
+	isForm                 // something in between does not pass it on
+)
+
+var (
+	errUnproved = errors.New("outbound: no packet came back from the relay")
+	errOpening  = errors.New("outbound: the relay did not say hello")
+	errNoLane   = errors.New("outbound: connect") // a connection could not be had
+)
+
+// judge finds out what a failure says of a form.
+func judge(f form, err error) guilt {
+	var r *refusal
+	var stray *laneio.StrayError
+	switch {
+	case err == nil, errors.Is(err, errNoLane), errors.Is(err, errCut):
+		return notForm
+	case errors.Is(err, errUnproved), errors.Is(err, errOpening):
+		return isForm
+	case errors.As(err, &r):
+	case errors.As(err, &stray):
+		if r = refusalIn(stray); r == nil {
+			return isForm
+		}
+	default:
+		return maybeForm
+	}
+	switch {
+	case r.number == numberRequest: // what came to the relay is not what we sent
+		return isForm
+	case r.number != 0: // the relay itself does not want us
+		return notForm
+	}
+	switch r.status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return notForm
+	}
+	return isForm
+}
+
+// numberRequest is the number of the relay's error for a call that it does not understand.
+const numberRequest = 2008
+
+// wantsLength tells whether a proxy has refused a body because it was chunked.
+func wantsLength(err error) bool {
+	var stray *laneio.StrayError
+	if !errors.As(err, &stray) {
+		return false
+	}
+	r := refusalIn(stray)
+	if r == nil {
+		return false
+	}
+	switch r.status {
+	case http.StatusLengthRequired, http.StatusNotImplemented, http.StatusBadRequest:
+		return true
+	}
+	return false
+}
+
+// refusalIn reads an answer that came too early; nil when it is none.
+func refusalIn(e *laneio.StrayError) *refusal {
+	var resp http1.Response
+	lim := http1.DefaultLimits()
+	n, err := resp.Parse(e.Head, &lim, false)
+	if err != nil || n == 0 {
+		return nil
+	}
+	return newRefusal(&resp, e.Head[n:])
+}
