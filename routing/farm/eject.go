@@ -44,7 +44,7 @@ func (r *Roster[L]) Ejected(s *Server, now time.Time) bool {
 
 // Inherit takes over the failures and ejections that old, the roster of an earlier table, knows of the servers that have the same
 // farm and id in this one. Lanes, the word on a back end and requests in flight are not taken over: they are told to this roster as
-// they were to old, before or after. It is called once.
+// they were to old, before or after. What the farm says now of ejection holds for those that are ejected already. It is called once.
 func (r *Roster[L]) Inherit(old *Roster[L]) {
 	before := make(map[uint64]*server[L], len(old.servers))
 	for i := range old.servers {
@@ -58,7 +58,8 @@ func (r *Roster[L]) Inherit(old *Roster[L]) {
 			continue
 		}
 		st.failures = min(was.failures, f.EjectAfter)
-		if st.until = was.until; st.isEjected() {
+		if was.isEjected() {
+			st.until = was.until.Add(f.EjectTime - was.conf.Farm.EjectTime) // it counts from the same moment
 			r.farms[f.Index].ejected++
 			r.update(st)
 		}
