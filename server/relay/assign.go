@@ -218,7 +218,7 @@ func (x *exchange) repeatable(f *failure, unseen bool) bool {
 // it may have a new id.
 func (x *exchange) again(from *farm.Server) bool {
 	if x.session.bound && !x.session.lost {
-		if !x.mayRenew() {
+		if !x.session.mayRenew() {
 			if to, ok := x.s.roster.PickServer(from); ok {
 				return x.reopen(from, to)
 			}

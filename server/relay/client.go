@@ -82,7 +82,7 @@ func (c *client) expired() {
 	case phaseHead:
 		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
 	case phaseBody:
-		c.x.checkRate()
+		c.x.req.checkRate()
 	case phaseQueue:
 		c.x.waitedTooLong()
 	case phaseAnswer:
@@ -137,7 +137,7 @@ func (c *client) step(in []byte) int {
 	case c.x == nil:
 		return c.readHead(in)
 	case !c.x.req.done:
-		return c.x.takeBody(in)
+		return c.x.req.takeBody(in)
 	default: // the next request waits for its turn, unread beyond what has been read
 		c.conn.Pause()
 		return 0
@@ -272,7 +272,7 @@ func (c *client) lastRequest() {
 // Drained gives credit for what has left the output.
 func (c *client) Drained(*loop.Conn) {
 	if c.x != nil {
-		c.x.giveCredit()
+		c.x.resp.giveCredit()
 	}
 }
 
@@ -282,7 +282,7 @@ func (c *client) InputClosed(*loop.Conn) bool {
 	case c.x == nil:
 		return c.phase == phaseTurn
 	case c.x.resp.upgraded:
-		c.x.endUpload()
+		c.x.req.endUpload()
 		return true
 	default:
 		return c.x.req.done
