@@ -191,6 +191,9 @@ func (x *exchange) lost(f *failure, text string, unseen bool) {
 	}
 	x.streamEnded()
 	switch {
+	case x.client != nil && x.resp.ended: // it had said all that it had to say
+		x.resp.complete()
+		return
 	case x.client == nil || x.resp.started:
 	case f == failAffinityLost:
 		x.sessionLost(text)

@@ -101,11 +101,20 @@ func (c *client) enterStream() {
 
 // checkTaken cuts a client that has taken nothing of its answer since the last look, though there was something to take.
 func (c *client) checkTaken() {
-	if c.x.resp.stalls(c.conn.Unacked()) {
-		c.x.fail(failClientTimeout, "The client did not take its answer.")
-		return
+	x := c.x
+	switch {
+	case x.resp.ended && c.conn.Unacked() == 0: // nothing but the client's own silence can tell that it has gone
+		if x.req.rated == x.req.came {
+			c.conn.Close()
+			return
+		}
+		x.req.rated = x.req.came
+		c.enter(phaseStream, halfOpenTime)
+	case x.resp.stalls(c.conn.Unacked()):
+		x.fail(failClientTimeout, "The client did not take its answer.")
+	default:
+		c.enterStream()
 	}
-	c.enterStream()
 }
 
 // proto is how the client came.

@@ -2,11 +2,15 @@ package relay
 
 import (
 	"fmt"
+	"time"
 
 	"roundhouse/codec"
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
 )
+
+// halfOpenTime is how long the client of an upgraded connection may be silent after the back end has ended its side.
+const halfOpenTime = 10 * time.Second
 
 // large is the size of a piece of a body, in bytes, from which on it is worth sending without a copy.
 const large = 8 << 10
@@ -118,6 +122,8 @@ func (r *response) body(p lane.Packet) error {
 	}
 	n := int64(len(p.Data))
 	switch {
+	case r.ended:
+		return fmt.Errorf("relay: a body after its end on stream %d: %w", r.x.id, codec.ErrMalformed)
 	case !r.started:
 		return fmt.Errorf("relay: a body before the head on stream %d: %w", r.x.id, codec.ErrMalformed)
 	case r.left >= 0 && n > r.left, last && r.left > n:
@@ -129,6 +135,11 @@ func (r *response) body(p lane.Packet) error {
 		r.download(p.Data)
 	}
 	switch {
+	case last && r.upgraded && !r.x.req.done: // the client may go on
+		r.ended = true
+		r.x.req.rated = r.x.req.came
+		r.x.client.conn.EndOutput()
+		r.x.client.enter(phaseStream, halfOpenTime)
 	case last:
 		if r.chunked {
 			r.x.client.conn.Write([]byte("0\r\n\r\n"))

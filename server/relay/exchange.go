@@ -66,6 +66,7 @@ type response struct {
 	started  bool // its head was sent on
 	chunked  bool // to the client
 	upgraded bool // both directions are opaque
+	ended    bool // upgraded, and the back end has ended its side: the client may go on with its own
 	closes   bool // the client's connection ends with it
 }
 

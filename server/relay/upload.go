@@ -133,6 +133,9 @@ func (r *request) endUpload() {
 	if r.x.link != nil && !r.done {
 		r.done = true
 		r.x.link.end.Send(lane.OpData, lane.FlagLast, r.x.id, nil)
+		if r.x.resp.ended {
+			r.x.resp.complete()
+		}
 	}
 }
 
