@@ -18,9 +18,10 @@ help: ## print this list
 run: build ## build, and run the demonstration
 	@exec bin/roundhouse serve
 
-build: ## build bin/roundhouse and bin/rsoe, and link bin/rshost
+build: ## build bin/roundhouse and bin/rsoe, and link bin/rshost and bin/rsoe2
 	@go build -o bin/ ./cmd/roundhouse ./cmd/rsoe
 	@ln -sf roundhouse bin/rshost
+	@ln -sf rsoe bin/rsoe2
 
 test: tools ## run all tests, with the race detector and in random order
 	@go test -race -shuffle=on ./...

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"roundhouse/cmd/process"
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 )
 
 func main() {
@@ -19,6 +19,9 @@ func main() {
 
 // run is main without the process around it; it returns the exit code.
 func run(args []string, env func(string) string, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == "service" {
+		return runService(args[1:], env, out, errOut)
+	}
 	enabler, warnings, err := config.ParseEnabler(args, env, os.ReadFile)
 	switch {
 	case errors.Is(err, config.ErrHelp):
@@ -32,22 +35,21 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 			fmt.Fprintf(errOut, "warning: %s\n", w)
 		}
 		return report(err, out, errOut)
+	case enabler.Stop:
+		return stopRunning(runDir(env), enabler.Farm, enabler.ID, out, errOut)
+	case enabler.Daemon && env(detachedEnv) == "":
+		return detach(args, out, errOut)
 	}
-	logTo, err := openLog(enabler, errOut)
+	log, err := openLogs(enabler, errOut)
 	if err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)
 		return process.ExitConfig
 	}
-	if file, ok := logTo.(io.Closer); ok && enabler.LogFile != "" {
-		defer file.Close() // every record was written when it was made
-	}
-	lines := config.NewLineWriter(logTo)
-	defer lines.Close() // cannot fail
-	log := config.NewLogger(lines, enabler.LogFormat, config.VerbosityLevel(enabler.Verbosity))
+	defer log.close()
 	for _, w := range warnings {
 		log.Warn("command line", "file", w.File, "line", w.Line, "warning", w.Text)
 	}
-	return serve(enabler, log, lines, errOut)
+	return serve(enabler, runDir(env), log, errOut)
 }
 
 // report prints what a check has found: nil or an error of ParseEnabler.
@@ -64,24 +66,20 @@ func report(err error, out, errOut io.Writer) int {
 	return process.ExitUsage
 }
 
-func serve(enabler *config.Enabler, log *slog.Logger, lines *config.LineWriter, errOut io.Writer) int {
-	ctx, stop := process.NotifyContext(context.Background(), log, lines.Close)
+func serve(enabler *config.Enabler, dir string, log *logs, errOut io.Writer) int {
+	ctx, stop := process.NotifyContext(context.Background(), log.Logger, log.flush)
 	defer stop()
-	if err := runEnabler(ctx, enabler, log); err != nil {
+	if running, err := announce(dir, enabler.Farm, enabler.ID); err != nil {
+		log.Warn("rsoe -s will not find this enabler", "error", err)
+	} else {
+		defer running.end()
+	}
+	attached(log.Logger)
+	defer context.AfterFunc(ctx, func() { handover.Stopping(log.Logger) })()
+	ready := func() { go handover.Ready(log.Logger) } // ends when systemd has been told; nobody waits
+	if err := runEnabler(ctx, enabler, log.Logger, ready); err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)
 		return process.ExitRuntime
 	}
 	return process.ExitOK
-}
-
-// openLog returns where the log goes.
-func openLog(enabler *config.Enabler, errOut io.Writer) (io.Writer, error) {
-	if enabler.LogFile == "" {
-		return errOut, nil
-	}
-	mode := os.O_APPEND
-	if enabler.LogTruncate {
-		mode = os.O_TRUNC
-	}
-	return os.OpenFile(enabler.LogFile, os.O_CREATE|os.O_WRONLY|mode, 0o640)
 }

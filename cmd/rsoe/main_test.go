@@ -42,7 +42,7 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	defer func(f func(context.Context, *config.Enabler, *slog.Logger) error) { runEnabler = f }(runEnabler)
+	defer func(f func(context.Context, *config.Enabler, *slog.Logger, func()) error) { runEnabler = f }(runEnabler)
 	file := filepath.Join(t.TempDir(), "log")
 	for _, row := range []struct {
 		args  string
@@ -54,7 +54,7 @@ func TestRun(t *testing.T) {
 		{"-o " + file, errors.New("no luck"), 1, "msg=\"serving F\""},
 		{"-ot " + file, nil, 0, "msg=\"serving F\""},
 	} {
-		runEnabler = func(_ context.Context, e *config.Enabler, log *slog.Logger) error {
+		runEnabler = func(_ context.Context, e *config.Enabler, log *slog.Logger, _ func()) error {
 			log.Info("serving " + e.Farm)
 			log.Debug("not this")
 			return row.fails
@@ -72,5 +72,53 @@ func TestRun(t *testing.T) {
 	}
 	if log, _ := os.ReadFile(file); strings.Count(string(log), "serving F") != 1 { // a file that is gone has none
 		t.Errorf("-ot did not empty the file:\n%s", log)
+	}
+}
+
+// TestLogs checks what goes to the file and what to the terminal, and that a file that has grown is put away.
+func TestLogs(t *testing.T) {
+	defer func(f func(context.Context, *config.Enabler, *slog.Logger, func()) error) { runEnabler = f }(runEnabler)
+	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ func()) error {
+		log.Error("wrong")
+		log.Info("news")
+		return nil
+	}
+	for _, row := range []struct {
+		args           string
+		file, terminal string // e: the error, n: the news
+	}{
+		{"", "", "e"},
+		{"-v 1", "", "en"},
+		{"-v 1 -q", "", "e"},
+		{"-dl", "", "en"},
+		{"-o FILE", "e", ""},
+		{"-o FILE -v 1 -q", "en", ""},
+		{"-o FILE -dl", "e", "en"},
+		{"-o FILE -v 1 -dl -oq", "en", "en"},
+	} {
+		file := filepath.Join(t.TempDir(), "log")
+		var terminal bytes.Buffer
+		if code := run(strings.Fields(strings.ReplaceAll(row.args, "FILE", file)+" -f F -id S -cr host=h -log text"), noEnv, &terminal, &terminal); code != 0 {
+			t.Fatalf("%s: exit code %d\n%s", row.args, code, terminal.String())
+		}
+		text, _ := os.ReadFile(file) // empty when there is none
+		for name, has := range map[string]struct{ text, want string }{"file": {string(text), row.file}, "terminal": {terminal.String(), row.terminal}} {
+			if strings.Contains(has.text, "msg=wrong") != strings.Contains(has.want, "e") || strings.Contains(has.text, "msg=news") != strings.Contains(has.want, "n") {
+				t.Errorf("%s: the %s has\n%s", row.args, name, has.text)
+			}
+		}
+	}
+	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ func()) error {
+		for range 500 {
+			log.Error("a line of some length to fill the file")
+		}
+		return nil
+	}
+	dir := t.TempDir()
+	if code, out := runs("-o", filepath.Join(dir, "log"), "-os", "10k", "-f", "F", "-id", "S", "-cr", "host=h"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if old, err := filepath.Glob(filepath.Join(dir, "[0-9][0-9][0-9][0-9][0-9][0-9]0[0-9].olg")); err != nil || len(old) < 3 {
+		t.Error("put away:", old, err)
 	}
 }

@@ -63,6 +63,7 @@ const EnablerUsage = `rsoe serves a back-end server to the clients of a relay, b
 
 usage: rsoe -f FARM -id ID -cr "host=...;port=..." [-cs "host=...;port=..."] [-t TOKEN] [-v 0..5] [-d SECONDS] [@NAME]
        rsoe -s [-f FARM -id ID]
+       rsoe service install | uninstall | start | stop | status [NAME] ...      see rsoe service -h
 
   -f FARM      farm that the back-end server belongs to
   -id ID       its name in the farm

@@ -5,7 +5,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/routing/farm"
@@ -53,7 +52,7 @@ func (c *client) enabler(q *http1.Request) {
 	}
 	switch k.op {
 	case "peers":
-		c.peers(q, &k)
+		c.peers(q)
 	case "up", "down", "lane":
 		c.half(q, &k)
 	default:
@@ -100,9 +99,8 @@ type peer struct {
 	Description string `json:"description,omitempty"`
 }
 
-// peers answers with the list of relay servers, to who called.
-func (c *client) peers(q *http1.Request, k *call) {
-	_, as := c.s.view.server(k.farm, k.server) // admit has found it
+// peers answers with the list of relay servers.
+func (c *client) peers(q *http1.Request) {
 	r := c.s.relay
 	lanes := len(r.shards)
 	var list []peer
@@ -117,8 +115,7 @@ func (c *client) peers(q *http1.Request, k *call) {
 	body, err := json.Marshal(map[string]any{
 		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"ws", "length"},
 		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
-		"limits": map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize,
-			"max_junction": as.MaxJunction, "max_junction_idle_sec": int(as.MaxJunctionIdle / time.Second)},
+		"limits":        map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize},
 	})
 	if err != nil {
 		panic("BUG: relay: " + err.Error())

@@ -63,17 +63,17 @@ func (l *link) Packet(p lane.Packet) error {
 	}
 	switch p.Op {
 	case lane.OpResponse:
-		return x.resp.begin(p)
+		return x.response(p)
 	case lane.OpData:
-		return x.resp.body(p)
+		return x.body(p)
 	case lane.OpTrailer:
-		return x.resp.trailers(p)
+		return x.trailers(p)
 	case lane.OpCredit:
 		n, err := lane.ParseUint32(p.Op, p.Data)
 		if err != nil {
 			return err
 		}
-		return x.req.granted(n)
+		return x.granted(n)
 	case lane.OpReset:
 		code, text, err := lane.ParseReset(p.Data)
 		if err != nil {
