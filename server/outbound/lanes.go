@@ -58,7 +58,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 		}
 		e.correctClock(err)
 		wait := pause.after(err)
-		e.log.Warn("lane down; opening it again", "relay", spec.peer.Host, "lane", spec.number, "transport", k.form.String(), "error", err, "after", wait, "advice", advice(err))
+		e.log.Warn("lane down; opening it again", "relay", spec.peer.Host, "lane", spec.number, "transport", k.form.String(), "error", err, "after", wait, "advice", e.advice(err))
 		if !sleep(ctx, wait) {
 			return
 		}

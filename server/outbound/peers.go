@@ -74,7 +74,7 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 			return
 		case err != nil:
 			wait = pause.after(err)
-			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait, "advice", advice(err))
+			e.log.Error("no list of relay servers; trying again", "relay", e.cfg.Relays[i].Host, "error", err, "after", wait, "advice", e.advice(err))
 		default:
 			pause.reset()
 			r.reconcile(ctx, &wg, list)

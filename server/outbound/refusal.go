@@ -83,6 +83,15 @@ const (
 	numberShutdown     = 2007
 )
 
+// advice is advice, with what the relay's configuration would have to say of this machine when that may be what is wrong.
+func (e *Enabler) advice(err error) string {
+	s := advice(err)
+	if r := (*refusal)(nil); errors.As(err, &r) && r.number == numberUnauthorized {
+		s += "; mac=" + strings.Join(e.macs, "!")
+	}
+	return s
+}
+
 // advice says what whoever reads the log may do about a failed call to a relay; empty: nothing beyond the error.
 func advice(err error) string {
 	var r *refusal

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+
+	"roundhouse/server/config"
 )
 
 // TestRefusals has a relay answer every call with a status: the log says what it means, and the enabler comes back for ever.
@@ -16,6 +18,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{400, 0, "no relay understands this call"},
 		{401, 2001, "the token (-t), or the adapter address (mac), is not"},
+		{401, 2001, "mac=01-23-45-67-89-ab!01-23-45-67-89-ac"},
 		{401, 0, "http_userid and http_password of -cr"},
 		{403, 2003, "enable=no"},
 		{403, 2004, "backend_security"},
@@ -44,7 +47,7 @@ func TestRefusals(t *testing.T) {
 			return false
 		}
 		r.judge.Store(&judge)
-		_, log := startEnabler(t, r, r.addr)
+		_, log := startEnablerWith(t, r, r.addr, func(c *config.Enabler) { c.MACs = []string{"01-23-45-67-89-ab", "01-23-45-67-89-ac"} })
 		want := fmt.Sprintf("answers %d %s", row.status, http.StatusText(row.status))
 		eventually(t, want, func() bool { return log.has(want) && log.has(`that is it`) && log.has(row.log) })
 		eventually(t, "it tries again", func() bool { return calls.Load() >= 3 })
