@@ -9,4 +9,4 @@ func (s *Server) TotalsForTest() relay.Totals { return s.relay.Totals() }
 func (s *Server) LanesForTest() []relay.LaneRow { return s.relay.Lanes() }
 
 // LimitedForTest is how often the limits of farms were met.
-func (s *Server) LimitedForTest() []relay.Limited { return s.relay.Limited() }
+func LimitedForTest(s *Server) []relay.Limited { return s.relay.Limited() }

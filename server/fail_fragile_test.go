@@ -58,15 +58,23 @@ func (b *fragile) serve(c net.Conn) {
 	}()
 	in := bufio.NewReader(c)
 	for {
-		if _, err := readRequestHead(in); err != nil {
+		path, err := readRequestHead(in)
+		if err != nil {
 			return
 		}
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(b.body))
+		framing, before, after := fmt.Sprintf("Content-Length: %d", len(b.body)), "", ""
+		if path == "/chunked" {
+			framing, before, after = "Transfer-Encoding: chunked", "2710\r\n", "\r\n"
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%s\r\n\r\n", framing)
 		for i := 0; i < len(b.body); i += 10_000 {
-			if _, err := c.Write([]byte(b.body[i : i+10_000])); err != nil {
+			if _, err := c.Write([]byte(before + b.body[i:i+10_000] + after)); err != nil {
 				return
 			}
 			pause(time.Millisecond) // a body takes a while: kills meet it in its midst
+		}
+		if path == "/chunked" {
+			fmt.Fprint(c, "0\r\n\r\n")
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -265,40 +264,4 @@ func (c chunks) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// TestManySlowClients has 100 clients that read nothing of 10 MiB each: others are answered, and the memory has a ceiling.
-func TestManySlowClients(t *testing.T) {
-	const clients, size = 100, 10 << 20
-	r := startRelay(t, nil)
-	s := startWellspring(t)
-	e := startWatchedEnabler(t, r, s.addr)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	var slow []net.Conn
-	for range clients {
-		c := r.dial()
-		if err := c.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil { // else the sockets would take it all
-			t.Fatal(err)
-		}
-		write(t, c, getText(fmt.Sprintf("/%d", size)))
-		slow = append(slow, c)
-	}
-	written := stopsGrowing(t, "the back end", &s.written)
-	neighbours(t, r, 100)
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	grown := (int64(after.HeapInuse) - int64(before.HeapInuse)) >> 20
-	t.Logf("%d slow clients: %d MiB of %d written, the heap has grown by %d MiB, %d KiB held", clients, written>>20, clients*size>>20, grown, r.server.TotalsForTest().Held>>10)
-	if limit := clients * config.DefaultFarm().MaxClientBuffer >> 20; grown > limit {
-		t.Errorf("the heap has grown by %d MiB, at most %d are allowed", grown, limit)
-	}
-	for _, c := range slow {
-		c.Close()
-	}
-	eventually(t, "nothing is left", func() bool {
-		n := r.server.TotalsForTest()
-		return n.InFlight == 0 && n.Held == 0 && e.Stats().Streams == 0 && s.open.Load() == 0
-	})
 }

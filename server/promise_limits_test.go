@@ -14,9 +14,9 @@ import (
 	"roundhouse/server/config"
 )
 
-// TestDescriptorsRunOut opens 1,000 connections to a relay server that may have 256 descriptors.
-func TestDescriptorsRunOut(t *testing.T) {
-	const limit, n = 256, 1000
+// TestPromise06DescriptorsRunOut opens 5,000 connections to a relay server that may have 256 descriptors.
+func TestPromise06DescriptorsRunOut(t *testing.T) {
+	const limit, n = 256, 5000
 	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf("ulimit -n %d && exec \"$0\" serve -c \"$1\"", limit), binary(t, "roundhouse"), relayFile(t, "127.0.0.1:0", ""))
 	c := startCommand(t, cmd)
 	r := &relayChild{c, c.listens("relay"), c.listens("admin")}
@@ -85,11 +85,19 @@ func slowly(c net.Conn, text string, each int, every time.Duration) int {
 	}
 }
 
-// TestSlowAttackers has 200 clients send their heads slowly and 200 their bodies: all are cut, and good clients are served.
-func TestSlowAttackers(t *testing.T) {
-	const n = 200
+// TestPromise08SlowAttackers has 1,000 clients send their heads slowly, send their bodies slowly, or read nothing; at full length 10,000,
+// with more patience. All are cut, and all good clients are served meanwhile.
+func TestPromise08SlowAttackers(t *testing.T) {
+	n, unread, limit := 450, 100, time.Second // of heads and bodies each, of who reads nothing
+	if isFull() {
+		n, unread, limit = 4500, 1000, 30*time.Second
+	}
 	r := startRelay(t, func(cfg *config.Config) {
-		cfg.Relay.HeaderTimeout, cfg.Relay.BodyGrace, cfg.Relay.BodyMinRate = time.Second, time.Second, 1000
+		cfg.Relay.HeaderTimeout, cfg.Relay.BodyGrace, cfg.Relay.BodyMinRate, cfg.Relay.IdleTimeout = limit, limit, 1000, limit/2
+		cfg.Relay.Farms[0].MaxClientBuffer = 32 << 10
+		for i := range cfg.Relay.Backends {
+			cfg.Relay.Backends[i].MaxJunction = 10_000
+		}
 	})
 	w := startWellspring(t)
 	close(w.gate)
@@ -98,22 +106,39 @@ func TestSlowAttackers(t *testing.T) {
 	body := "POST /cli/iarelayserver/f/up HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
 	statuses := make(chan int, 2*n)
 	began := time.Now()
+	var readers []net.Conn
 	for range n {
 		one, two := r.dial(), r.dial()
-		go func() { statuses <- slowly(one, head, 10, 100*time.Millisecond) }() // ends when it is cut
+		go func() { statuses <- slowly(one, head, 10, 250*time.Millisecond) }() // ends when it is cut
 		write(t, two, body)
-		go func() { statuses <- slowly(two, strings.Repeat("x", 100_000), 10, 100*time.Millisecond) }() // as above
+		go func() { statuses <- slowly(two, strings.Repeat("x", 100_000), 10, 250*time.Millisecond) }() // as above
+	}
+	for range unread {
+		c := r.dial()
+		if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+		write(t, c, getText("/5000000")) // more than the sockets take by themselves
+		readers = append(readers, c)
 	}
 	neighbours(t, r, 200)
 	cut := map[int]int{}
 	for range 2 * n {
 		cut[<-statuses]++
 	}
+	eventually(t, "who reads nothing is cut", func() bool { return r.server.TotalsForTest().InFlight == 0 })
 	took := time.Since(began)
 	neighbours(t, r, 50)
-	t.Logf("%d slow clients were answered with %v within %v", 2*n, cut, took.Round(time.Millisecond))
-	if cut[408]+cut[0] != 2*n || cut[408] < n || took > 10*time.Second {
-		t.Error("somebody was not cut in time")
+	whole := 0
+	for _, c := range readers {
+		_ = c.SetReadDeadline(time.Now().Add(patience)) // fails as the read would
+		if _, err := io.Copy(io.Discard, c); err == nil || isTimeout(err) {
+			whole++
+		}
+	}
+	t.Logf("%d slow clients: %v answered 408 or cut, %d cut who read nothing, within %v", 2*n+unread, cut, unread-whole, took.Round(time.Millisecond))
+	if cut[408]+cut[0] != 2*n || cut[408] < n || whole > 0 || took > limit+patience {
+		t.Errorf("somebody was not cut in time: %d of who reads nothing were not", whole)
 	}
 	eventually(t, "nothing is left", func() bool { return r.server.TotalsForTest().InFlight == 0 && w.open.Load() == 0 })
 }

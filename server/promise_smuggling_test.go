@@ -162,9 +162,9 @@ var refusedRows = []struct {
 	{"last chunk and LF", chunkedPost + "0\n\n", 0},
 }
 
-// TestHTTPRefused sends every row at every split of its bytes, each time over a connection of its own, and after it a canary over a
+// TestPromise10Smuggling sends every row at every split of its bytes, each time over a connection of its own, and after it a canary over a
 // fresh one.
-func TestHTTPRefused(t *testing.T) {
+func TestPromise10Smuggling(t *testing.T) {
 	var reached atomic.Pointer[string]
 	r := startScript(t, nil, func(c *rawConn) {
 		for {
