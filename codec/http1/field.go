@@ -45,6 +45,9 @@ const (
 	IDContentRange
 	IDCacheControl
 	IDMaxForwards
+	IDPeerClaim    // X-Real-IP, X-Forwarded-Port and the like: other names of what X-Forwarded-* say; also with '_'
+	IDClientCert   // Client-Cert and its kin: the certificate of a proxy's client (RFC 9440); also with '_'
+	IDSSLClient    // SSL_CLIENT_CERT and its kin; also with '-'
 	IDFramingAlias // Content_Length, Transfer_Encoding: refused in requests
 )
 
@@ -73,27 +76,28 @@ var knownNames = [...][]knownName{
 	4: {{"host", IDHost, IDOther}},
 	6: {{"cookie", IDCookie, IDOther}, {"expect", IDExpect, IDOther}},
 	7: {{"upgrade", IDUpgrade, IDOther}, {"trailer", IDTrailer, IDOther}},
-	9: {{"forwarded", IDForwarded, IDOther}},
+	9: {{"forwarded", IDForwarded, IDOther}, {"x-real-ip", IDPeerClaim, IDPeerClaim}},
+	8: {{"x-scheme", IDPeerClaim, IDPeerClaim}},
 	10: {{"connection", IDConnection, IDOther}, {"user-agent", IDUserAgent, IDOther},
-		{"keep-alive", IDKeepAlive, IDOther}, {"set-cookie", IDSetCookie, IDOther}},
-	12: {{"content-type", IDContentType, IDOther}, {"max-forwards", IDMaxForwards, IDOther}},
-	13: {{"authorization", IDAuthorization, IDOther}, {"cache-control", IDCacheControl, IDOther}, {"content-range", IDContentRange, IDOther}},
-	14: {{"content-length", IDContentLength, IDFramingAlias}},
-	15: {{"x-forwarded-for", IDXForwardedFor, IDXForwardedFor}},
+		{"keep-alive", IDKeepAlive, IDOther}, {"set-cookie", IDSetCookie, IDOther},
+		{"ssl-cipher", IDSSLClient, IDSSLClient}},
+	11: {{"client-cert", IDClientCert, IDClientCert}, {"x-client-ip", IDPeerClaim, IDPeerClaim}, {"x-forwarded", IDPeerClaim, IDPeerClaim}},
+	12: {{"x-url-scheme", IDPeerClaim, IDPeerClaim}, {"content-type", IDContentType, IDOther}, {"max-forwards", IDMaxForwards, IDOther}},
+	13: {{"x-client-cert", IDClientCert, IDClientCert}, {"forwarded-for", IDPeerClaim, IDPeerClaim}, {"authorization", IDAuthorization, IDOther}, {"cache-control", IDCacheControl, IDOther}, {"content-range", IDContentRange, IDOther}},
+	14: {{"content-length", IDContentLength, IDFramingAlias}, {"true-client-ip", IDPeerClaim, IDPeerClaim}},
+	15: {{"x-forwarded-for", IDXForwardedFor, IDXForwardedFor}, {"front-end-https", IDPeerClaim, IDPeerClaim}},
 	16: {{"x-forwarded-host", IDXForwardedHost, IDXForwardedHost}, {"proxy-connection", IDProxyConnection, IDOther},
 		{"content-encoding", IDContentEncoding, IDOther}, {"www-authenticate", IDWWWAuthenticate, IDOther}},
 	17: {{"transfer-encoding", IDTransferEncoding, IDFramingAlias}, {"x-forwarded-proto", IDXForwardedProto, IDXForwardedProto},
-		{"sec-websocket-key", IDSecWebSocketKey, IDOther}},
+		{"sec-websocket-key", IDSecWebSocketKey, IDOther}, {"client-cert-chain", IDClientCert, IDClientCert}},
 	18: {{"proxy-authenticate", IDProxyAuthenticate, IDOther}},
-	19: {{"proxy-authorization", IDProxyAuthorization, IDOther}},
+	19: {{"proxy-authorization", IDProxyAuthorization, IDOther}, {"x-cluster-client-ip", IDPeerClaim, IDPeerClaim}},
 	20: {{"sec-websocket-accept", IDSecWebSocketAccept, IDOther}},
-	21: {{"sec-websocket-version", IDSecWebSocketVersion, IDOther}},
+	21: {{"sec-websocket-version", IDSecWebSocketVersion, IDOther}, {"ssl-cipher-usekeysize", IDSSLClient, IDSSLClient}},
+	23: {{"x-forwarded-client-cert", IDClientCert, IDClientCert}},
 }
 
-const (
-	iasRsPrefix    = "ias-rs-"
-	iasRsSessionID = "ias-rs-sessionid"
-)
+const iasRsSessionID = "ias-rs-sessionid"
 
 // LookupField returns the id of a field name, which must not be empty.
 func LookupField(name []byte) FieldID {
@@ -111,10 +115,20 @@ func LookupField(name []byte) FieldID {
 			return k.alias
 		}
 	}
-	if first == 'i' && len(name) > len(iasRsPrefix) && equalDash(name[:len(iasRsPrefix)], iasRsPrefix) {
+	switch {
+	case first == 'i' && beginsWith(name, "ias-rs-"):
 		return IDIasRs
+	case first == 's' && beginsWith(name, "ssl-client-"):
+		return IDSSLClient
+	case first == 'x' && beginsWith(name, "x-forwarded-"):
+		return IDPeerClaim
 	}
 	return IDOther
+}
+
+// beginsWith tells whether more than prefix is there, which is in lower case; '_' stands for '-' as well.
+func beginsWith(name []byte, prefix string) bool {
+	return len(name) > len(prefix) && equalDash(name[:len(prefix)], prefix)
 }
 
 // cutLine finds the line at the front of in. n counts its bytes with the LF; 0 means that the line is not complete.

@@ -13,7 +13,9 @@ func TestLookupField(t *testing.T) {
 		{"Host", IDHost}, {"CONTENT-LENGTH", IDContentLength}, {"Content_Length", IDFramingAlias}, {"transfer_Encoding", IDFramingAlias},
 		{"X-Forwarded-For", IDXForwardedFor}, {"X_Forwarded_For", IDXForwardedFor}, {"x-forwarded_proto", IDXForwardedProto},
 		{"Keep_Alive", IDOther}, {"User-Agent", IDUserAgent}, {"User_Agent", IDOther}, {"Ias-Rs-Farm", IDIasRs}, {"ias_rs_X", IDIasRs},
-		{"Ias-Rs-", IDOther}, {"Ias-Rs", IDOther}, {"A", IDOther}, {"X-Forwarded-Port", IDOther}, {strings.Repeat("x", 300), IDOther},
+		{"Ias-Rs-", IDOther}, {"Ias-Rs", IDOther}, {"A", IDOther}, {"X-Forwarded-Port", IDPeerClaim}, {"x_forwarded-Ssl", IDPeerClaim},
+		{"X-Forwarded-", IDOther}, {"X_Real_IP", IDPeerClaim}, {"SSL-Client-Cert", IDSSLClient}, {"ssl_client_cert_chain_7", IDSSLClient},
+		{"Ssl_Cipher", IDSSLClient}, {"SSL_CLIENT_", IDOther}, {"client_cert", IDClientCert}, {"X-Forwarded-Client-Cert", IDClientCert}, {strings.Repeat("x", 300), IDOther},
 	} {
 		if got := LookupField([]byte(row.name)); got != row.want {
 			t.Errorf("%s: %d, want %d", row.name, got, row.want)

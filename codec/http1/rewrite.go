@@ -14,6 +14,7 @@ type Forward struct {
 	Via         string // "1.1 roundhouse"; empty adds no Via
 	Extra       []byte // complete lines to add, each with its CRLF
 	Trusted     bool   // the peer is a trusted proxy: its identity fields and its Via are kept and appended to
+	ClientCert  bool   // the peer may say which certificate its client has: SSL_CLIENT_CERT and its kin are kept
 }
 
 // Answer says how a response is written anew for the client.
@@ -38,7 +39,7 @@ var notInRequest = hopByHop | identity | setOf(IDHost, IDExpect, IDVia)
 // protected fields stay even if Connection names them: otherwise a client could take from the back end what the relay or
 // its own user relies on.
 var protected = identity | setOf(IDHost, IDContentLength, IDAuthorization, IDCookie, IDSetCookie, IDVia, IDTrailer,
-	IDIasRs, IDSecWebSocketKey, IDSecWebSocketVersion, IDSecWebSocketAccept)
+	IDIasRs, IDPeerClaim, IDClientCert, IDSSLClient, IDSecWebSocketKey, IDSecWebSocketVersion, IDSecWebSocketAccept)
 
 // AppendRequest appends the head of r as it is sent to the next hop, the empty line included. r must have been parsed
 // without error; the caller may have removed fields from r.Fields. Order, case and values of the fields that stay are kept.
@@ -55,7 +56,7 @@ func AppendRequest(dst []byte, r *Request, f *Forward) []byte {
 		field := &r.Fields[i]
 		if field.ID != IDOther {
 			seen |= 1 << field.ID
-			if notInRequest.has(field.ID) || !keepsSpecial(field, r.Chunked) {
+			if notInRequest.has(field.ID) || !keepsSpecial(field, r, f) {
 				continue
 			}
 		}
@@ -75,12 +76,18 @@ func AppendRequest(dst []byte, r *Request, f *Forward) []byte {
 }
 
 // keepsSpecial judges the fields that are copied sometimes.
-func keepsSpecial(f *Field, chunked bool) bool {
+func keepsSpecial(f *Field, r *Request, to *Forward) bool {
 	switch f.ID {
 	case IDIasRs:
 		return equalFold(f.Name, iasRsSessionID)
 	case IDTrailer:
-		return chunked
+		return r.Chunked
+	case IDPeerClaim: // a name that is spelled with '_' passes through a proxy that sets or removes the proper one
+		return to.Trusted && bytes.IndexByte(f.Name, '_') < 0
+	case IDClientCert:
+		return (to.Trusted || to.ClientCert) && bytes.IndexByte(f.Name, '_') < 0
+	case IDSSLClient: // here it is the other way round
+		return to.ClientCert && bytes.IndexByte(f.Name, '-') < 0
 	}
 	return true
 }
@@ -226,7 +233,7 @@ func namesFields(fields []Field) bool {
 
 // removedByName reports whether a Connection field names f and may do so (RFC 9110, 7.6.1).
 func removedByName(fields []Field, f *Field) bool {
-	if protected.has(f.ID) || hasPrefixFold(f.Name, "x-forwarded-") {
+	if protected.has(f.ID) {
 		return false
 	}
 	for i := range fields {
@@ -242,8 +249,4 @@ func removedByName(fields []Field, f *Field) bool {
 		}
 	}
 	return false
-}
-
-func hasPrefixFold(b []byte, lower string) bool {
-	return len(b) >= len(lower) && equalFold(b[:len(lower)], lower)
 }

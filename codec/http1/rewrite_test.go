@@ -17,8 +17,8 @@ var forwardRows = []struct {
 	{"hop by hop", inField("Connection: keep-alive\r\nKeep-Alive: 5\r\nProxy-Connection: a\r\nProxy-Authenticate: b\r\nProxy-Authorization: c\r\nTE: gzip\r\nTrailer: d"),
 		Forward{}, "GET /p HTTP/1.1|Host: h|" + fresh},
 	{"named by Connection", inField("Connection: X-A, x-b\r\nx-a: 1\r\nX-B: 2\r\nX-C: 3"), Forward{}, "GET /p HTTP/1.1|Host: h|X-C: 3|" + fresh},
-	{"protected from Connection", inField("Connection: Host, Authorization, Cookie, X-Forwarded-Port, Ias-Rs-Sessionid, Content-Length\r\nAuthorization: a\r\nCookie: b\r\nX-Forwarded-Port: 1\r\nIas-Rs-Sessionid: s\r\nContent-Length: 0"),
-		Forward{}, "GET /p HTTP/1.1|Host: h|Authorization: a|Cookie: b|X-Forwarded-Port: 1|Ias-Rs-Sessionid: s|Content-Length: 0|" + fresh},
+	{"protected from Connection", inField("Connection: Host, Authorization, Cookie, X-Real-IP, Ias-Rs-Sessionid, Content-Length\r\nAuthorization: a\r\nCookie: b\r\nX-Real-IP: 1\r\nIas-Rs-Sessionid: s\r\nContent-Length: 0"),
+		Forward{Trusted: true}, "GET /p HTTP/1.1|Host: h|Authorization: a|Cookie: b|X-Real-IP: 1|Ias-Rs-Sessionid: s|Content-Length: 0|" + fresh},
 	{"te trailers", inField("TE: deflate, Trailers"), Forward{}, "GET /p HTTP/1.1|Host: h|TE: trailers|" + fresh},
 	{"length", post("content-length: 007\r\nA: b\r\n"), Forward{}, "POST /p HTTP/1.1|Host: h|A: b|Content-Length: 7|" + fresh},
 	{"post without body", post(""), Forward{}, "POST /p HTTP/1.1|Host: h|Content-Length: 0|" + fresh},
@@ -31,6 +31,9 @@ var forwardRows = []struct {
 	{"identity, untrusted", inField("X-Forwarded-For: a\r\nx_forwarded_for: b\r\nX-Forwarded-Host: c\r\nX-Forwarded_Proto: d\r\nForwarded: for=e"), Forward{}, "GET /p HTTP/1.1|Host: h|" + fresh},
 	{"identity, trusted", inField("X-Forwarded-For: a\r\nX-Forwarded-For: b, c\r\nX-Forwarded-Host: c\r\nX-Forwarded-Proto: https\r\nForwarded: for=e"), Forward{Trusted: true},
 		"GET /p HTTP/1.1|Host: h|X-Forwarded-For: a, b, c, 192.0.2.1|X-Forwarded-Host: c|X-Forwarded-Proto: https|Forwarded: for=e, for=192.0.2.1;host=h;proto=http|Via: 1.1 rh|"},
+	{"claims, untrusted", inField(claims), Forward{}, "GET /p HTTP/1.1|Host: h|" + fresh},
+	{"claims, trusted", inField(claims), Forward{Trusted: true}, "GET /p HTTP/1.1|Host: h|X-Forwarded-Port: 1|x-real-ip: 3|Client-Cert: 5|X-Client-Cert: 7|" + fresh},
+	{"claims, of a forwarder", inField(claims), Forward{ClientCert: true}, "GET /p HTTP/1.1|Host: h|Client-Cert: 5|X-Client-Cert: 7|SSL_CLIENT_CERT: 8|ssl_client_cert_chain_1: a|SSL_CIPHER: b|" + fresh},
 	{"underscores, trusted", inField("X_Forwarded_For: a\r\nX-Forwarded-For:"), Forward{Trusted: true}, "GET /p HTTP/1.1|Host: h|" + fresh},
 	{"via, trusted", inField("Via: 1.0 a\r\nvia: 1.1 b"), Forward{Trusted: true}, "GET /p HTTP/1.1|Host: h|" + strings.Replace(fresh, "1.1 rh", "1.0 a, 1.1 b, 1.1 rh", 1)},
 	{"via, untrusted", inField("Via: 1.0 a\r\nvia: 1.1 b"), Forward{}, "GET /p HTTP/1.1|Host: h|" + fresh},
@@ -42,6 +45,10 @@ var forwardRows = []struct {
 	{"absolute target", "GET http://h/x HTTP/1.1\r\nHost: h\r\n\r\n", Forward{}, "GET /p HTTP/1.1|Host: h|" + fresh},
 	{"extra", inField("A: b"), Forward{Extra: []byte("X-Request-Id: 1\r\n")}, "GET /p HTTP/1.1|Host: h|A: b|" + fresh + "X-Request-Id: 1|"},
 }
+
+// claims are other names for who a client is, rightly spelled and in the other way.
+const claims = "X-Forwarded-Port: 1\r\nX_Forwarded_Port: 2\r\nx-real-ip: 3\r\nX_REAL_IP: 4\r\nClient-Cert: 5\r\nCLIENT_CERT: 6\r\nX-Client-Cert: 7\r\n" +
+	"SSL_CLIENT_CERT: 8\r\nSSL-Client-Cert: 9\r\nssl_client_cert_chain_1: a\r\nSSL_CIPHER: b\r\nSSL-Cipher-UseKeySize: c"
 
 func TestAppendRequest(t *testing.T) {
 	lim := DefaultLimits()

@@ -35,7 +35,6 @@ type Files struct {
 // Source keeps the TLS configuration of a listener. Its methods are safe for concurrent use.
 type Source struct {
 	// Fixed at start.
-	files Files
 	log   *slog.Logger
 	base  *tls.Config   // what the listener has: its session ticket keys hold for all that is read
 	every time.Duration // the files are looked at that often at most
@@ -45,6 +44,7 @@ type Source struct {
 	began   time.Time
 
 	mu       sync.Mutex // guards the rest, and that the files are read by one at a time
+	files    Files
 	stamps   [3]stamp   // of the files as they were read last, rightly or not
 	digest   [sha256.Size]byte
 	reported string // the last error that was logged; empty: all is well
@@ -88,6 +88,21 @@ func (s *Source) Reload() error {
 	err := s.readLocked(true)
 	s.reportLocked(err)
 	return err
+}
+
+// Change is Reload with other files; Protocols stay as they are. After an error the old files stay as well.
+func (s *Source) Change(f Files) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, digest := s.files, s.digest
+	f.Protocols = before.Protocols
+	s.files, s.digest = f, [sha256.Size]byte{} // what is made of the same texts may be something else
+	if err := s.readLocked(true); err != nil {
+		s.files, s.digest = before, digest
+		return err
+	}
+	s.reported = ""
+	return nil
 }
 
 // configFor is called at the beginning of each handshake, in its goroutine.

@@ -3,8 +3,6 @@ package relay
 import (
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"roundhouse/codec/http1"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
@@ -25,17 +23,16 @@ const (
 
 // client is the session of a connection that a client, or an enabler with its first request, has opened.
 type client struct {
-	s     *shard
-	conn  *loop.Conn
+	s    *shard
+	conn *loop.Conn
+	origin
 	x     *exchange // the request that is being answered; nil between requests
-	ip    []byte    // the peer's address as text
 	timer loop.Timer
 	// deadline is when the phase has lasted too long; the timer may fire sooner, and is then set again.
 	deadline time.Time
 	fires    time.Time // when the timer does, if it is armed
 	phase    phase
-	trusted  bool // the peer is a trusted proxy
-	https    bool // the client came by HTTPS, as far as is known
+	cert     *presented // what the peer has shown; nil: nothing
 	requests uint32
 }
 
@@ -43,7 +40,10 @@ func (s *shard) newClient(conn *loop.Conn) *client {
 	c := &client{s: s, conn: conn}
 	if a := conn.Remote(); a.IsValid() {
 		c.ip = a.Addr().AppendTo(nil)
-		c.trusted = s.view.trusts(a.Addr())
+		c.trusted = s.view.trusts(conn.Peer().Addr())
+	}
+	if state, ok := conn.TLS(); ok {
+		c.overTLS, c.https, c.cert = true, true, newPresented(&state, c.trusted && conn.Remote() == conn.Peer())
 	}
 	conn.SetWatermarks(clientHigh, clientHigh/4)
 	c.timer.Init(s.loop, c.expired)
@@ -108,17 +108,6 @@ func (c *client) checkTaken() {
 	c.enterStream()
 }
 
-// proto is how the client came.
-func (c *client) proto() string {
-	if c.https {
-		return "https"
-	}
-	return "http"
-}
-
-// ipHash is a number for the client's address.
-func (c *client) ipHash() uint64 { return xxhash.Sum64(c.ip) }
-
 // Data reads requests. It stops at a body that has to wait for credit, and after a request until that is answered.
 func (c *client) Data(conn *loop.Conn, in []byte) (int, error) {
 	done := 0
@@ -180,6 +169,7 @@ func (c *client) readHead(in []byte) int {
 func (c *client) begin(q *http1.Request) {
 	r := c.s.relay
 	c.s.asked = nil
+	c.readScheme(q.Fields)
 	to := c.s.route(q)
 	if to.kind == routeServer {
 		c.enabler(q)
@@ -197,6 +187,7 @@ func (c *client) begin(q *http1.Request) {
 		c.reject(q, failUnknownFarm, "There is no farm of this name.")
 	case !f.conf.Enable:
 		c.reject(q, failFarmDisabled, "The farm is disabled.")
+	case f.conf.ClientSecurity != "" && !secureEnough(c, q, f): // answered
 	case f.limits != nil && !c.within(q, f): // rejected
 	case c.s.view.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > c.s.view.cfg.Relay.MaxRequestBody:
 		c.reject(q, failTooLarge, "The body of the request is too large.")
@@ -211,7 +202,12 @@ func (c *client) begin(q *http1.Request) {
 
 // reject answers a request that has just been read with a failure. The connection is kept when the request had no body.
 func (c *client) reject(q *http1.Request, f *failure, text string) {
-	a := answer{status: f.status, minor: q.Minor, head: q.Head, accept: fieldValue(q.Fields, "accept")}
+	c.rejectWith(q, f, f.status, nil, text)
+}
+
+// rejectWith is reject with another status, and with lines to add to the head.
+func (c *client) rejectWith(q *http1.Request, f *failure, status int, extra []byte, text string) {
+	a := answer{status: status, minor: q.Minor, head: q.Head, extra: extra, accept: fieldValue(q.Fields, "accept")}
 	if c.s.asked != nil {
 		a.pages = c.s.asked.pages
 	}

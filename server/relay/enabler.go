@@ -134,14 +134,22 @@ func (c *client) peers(q *http1.Request) {
 	c.nextRequest()
 }
 
+// self is the relay server that was asked, by the name, and with the scheme, that it was asked by.
 func (c *client) self(host string, lanes int) peer {
+	standard := 80
+	if c.https {
+		standard = 443
+	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
-		return peer{Host: strings.Trim(host, "[]"), HTTPPort: 80, Lanes: lanes}
+		name, port = strings.Trim(host, "[]"), ""
 	}
 	n, err := strconv.Atoi(port)
-	if err != nil { // the codec has checked it: digits up to 65535
-		n = 80
+	if err != nil { // there is none: the codec has checked it
+		n = standard
+	}
+	if c.https {
+		return peer{Host: name, HTTPSPort: n, Lanes: lanes}
 	}
 	return peer{Host: name, HTTPPort: n, Lanes: lanes}
 }

@@ -95,6 +95,7 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	x.req.keeps = !q.Upgrade && q.ContentLength <= maxKept
 	x.req.head = http1.AppendRequest(x.req.head[:0], q, &http1.Forward{
 		Path: to.path, RemoteIP: c.ip, DefaultHost: f.conf.ID, Proto: c.proto(), Via: Via, Trusted: c.trusted,
+		Extra: c.cert.linesFor(f.conf), ClientCert: c.cert.forwardsTo(f.conf),
 	})
 	x.req.path = len(q.Method) + 1 + len(to.path)
 	if len(x.req.head)+lane.SocketLen > lane.MaxControl { // what is added may make a head too long that the limits let through

@@ -2,17 +2,15 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
+	"roundhouse/server/certs"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
@@ -37,6 +35,8 @@ type Relay struct {
 	// Any goroutine.
 	view      atomic.Pointer[view] // in force; a loop looks at its shard's
 	acceptors []*loop.Acceptor     // written by Listen only
+	secured   []*loop.Acceptor     // those of acceptors that speak TLS; likewise
+	certs     *certs.Source        // of secured; nil when there are none; likewise
 	changing  sync.Mutex           // held while a view is replaced
 	draining  atomic.Bool
 	held      atomic.Int64 // bytes of bodies held back for slow clients
@@ -69,52 +69,6 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 		r.shards = append(r.shards, newShard(r, l, v))
 	}
 	return r, nil
-}
-
-// Listen opens the listeners of the configuration and starts to accept. On an error none is left open.
-func (r *Relay) Listen() error {
-	cfg := r.view.Load().cfg
-	limit := cfg.Limits.MaxConnections
-	if limit == 0 {
-		limit = loop.DescriptorLimit() - reservedDescriptors
-	}
-	for _, addr := range cfg.Relay.Listen {
-		ln, err := handover.Listen("tcp", addr)
-		if err != nil {
-			r.closeListeners()
-			return fmt.Errorf("relay: %w", err)
-		}
-		a, err := r.group.Accept(ln, loop.AcceptOptions{Max: limit, Open: r.open})
-		if err != nil {
-			r.closeListeners()
-			return errors.Join(fmt.Errorf("relay: %w", err), ln.Close())
-		}
-		r.acceptors = append(r.acceptors, a)
-	}
-	return nil
-}
-
-// reservedDescriptors are kept for what is not a client: files, listeners, epoll instances, connections being accepted.
-const reservedDescriptors = 64
-
-// open makes the session of a new connection, on its loop.
-func (r *Relay) open(c *loop.Conn) loop.Session {
-	return r.shards[c.Loop().Index()].newClient(c)
-}
-
-// Addrs are the addresses that the door listens on.
-func (r *Relay) Addrs() []net.Addr {
-	var all []net.Addr
-	for _, a := range r.acceptors {
-		all = append(all, a.Addr())
-	}
-	return all
-}
-
-func (r *Relay) closeListeners() {
-	for _, a := range r.acceptors {
-		a.Close()
-	}
 }
 
 // Drain takes no new connections, and closes each one that there is with its next answer, or after the drain grace when it
@@ -161,14 +115,4 @@ func (r *Relay) InFlight() int64 {
 		n += s.stats.inFlight.Load()
 	}
 	return n
-}
-
-// trusts tells whether the identity fields of a peer are believed.
-func (v *view) trusts(a netip.Addr) bool {
-	for _, p := range v.cfg.Relay.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }

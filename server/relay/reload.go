@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"reflect"
 
 	"roundhouse/codec/lane"
@@ -19,6 +20,9 @@ func (r *Relay) Reconfigure(cfg *config.Config) (kept []string, err error) {
 	v, err := newView(cfg, before, r.machine)
 	if err != nil {
 		return nil, err
+	}
+	if err := r.reloadCerts(&before.cfg.Relay.TLS, &cfg.Relay.TLS); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
 	}
 	r.install(v)
 	return needRestart(before.cfg, cfg), nil
