@@ -45,7 +45,7 @@ type Source struct {
 
 	mu       sync.Mutex // guards the rest, and that the files are read by one at a time
 	files    Files
-	stamps   [3]stamp   // of the files as they were read last, rightly or not
+	stamps   [3]stamp // of the files as they were read last, rightly or not
 	digest   [sha256.Size]byte
 	reported string // the last error that was logged; empty: all is well
 }
