@@ -18,6 +18,9 @@ type Sources struct {
 	Environ []string
 	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
 	Set []string
+	// ExpandEnv makes ${NAME} and ${NAME:-DEFAULT} in the values of an rs.config stand for variables of Environ; that of a secret does only
+	// if there is nothing else in it. One that is not set, or is empty, is a mistake without a default.
+	ExpandEnv bool
 	// Strict makes an unknown property of an rs.config, key of an eserver.cfg or option of an rtserver.cm a mistake instead of a warning, and
 	// so a wrong value of an option.
 	Strict bool
@@ -56,14 +59,12 @@ func Load(s Sources) (*Config, []Warning, error) {
 	l.markZeros()
 	l.chooseDoors()
 	l.chooseLevel()
+	l.chooseRecords()
+	l.normalRelay()
+	l.addFarms()
 	l.cfg.Engine.Encoding = normalEncoding(l.cfg.Engine.Encoding)
 	l.requireEngine()
 	l.checkPreset()
-	if len(l.cfg.Relay.TrustedProxies) == 0 {
-		for _, at := range l.clientHTTPS {
-			l.warn(at, "field %q: HTTPS is demanded of clients, and there is neither a TLS listener nor a trusted proxy", "client_security")
-		}
-	}
 
 	(&checker{problems: l.problems, cfg: l.cfg, from: l.from}).check()
 	if err := l.err(); err != nil {
@@ -78,7 +79,7 @@ type loader struct {
 	Sources
 	cfg         *Config
 	from        origins
-	clientHTTPS []where // the places that demand HTTPS of clients
+	asksRecords bool    // an rs.config asks for a verbosity of 1 or more
 	modern      *origin // where Preset=modern stands, if it does
 }
 
@@ -104,7 +105,7 @@ func (l *loader) chooseDoors() {
 		byItself string
 		keys     []string // any of these says where to listen
 	}{
-		{"relay", &l.cfg.Relay.Listen, DefaultListen, []string{"relay.listen"}},
+		{"relay", &l.cfg.Relay.Listen, DefaultListen, []string{"relay.listen", "relay.tls.listen"}},
 		{"engine", &l.cfg.Engine.Listen, DefaultEngineListen, []string{"engine.listen", "engine.listen_utf8", "engine.listen_tls"}},
 		{"router", &l.cfg.Router.Listen, DefaultRouterListen, []string{"router.listen", "router.nats.listen"}},
 	} {
@@ -126,6 +127,43 @@ func (l *loader) chooseDoors() {
 func (l *loader) chooseLevel() {
 	if level, ok := traceLevels[l.cfg.Router.Log.TraceLevel]; ok && l.cfg.Log.Level == "" {
 		l.cfg.Log.Level = level
+	}
+}
+
+// chooseRecords has a record of each request in the log where nothing is said about records and the log is one of the original's.
+func (l *loader) chooseRecords() {
+	if !l.from.has("relay.access_log") && (l.cfg.Log.Format == "rs" || l.asksRecords && l.cfg.Log.Verbosity >= 1) {
+		l.cfg.Relay.AccessLog = "log"
+	}
+}
+
+// normalRelay writes what is the same in upper and lower case in the latter.
+func (l *loader) normalRelay() {
+	for i := range l.cfg.Relay.Farms {
+		lowerAll(l.cfg.Relay.Farms[i].Hosts)
+	}
+	for i := range l.cfg.Relay.Backends {
+		lowerAll(l.cfg.Relay.Backends[i].MAC)
+	}
+}
+
+// addFarms adds farms that back-end servers name and nobody has configured, where auto_config lets their enablers in.
+func (l *loader) addFarms() {
+	r := &l.cfg.Relay
+	known := map[string]bool{}
+	for _, f := range r.Farms {
+		known[f.ID] = true
+	}
+	for i, b := range r.Backends {
+		if b.Farm == "" || known[b.Farm] || len(r.Trust.AutoKeys(b.Farm)) == 0 {
+			continue
+		}
+		known[b.Farm] = true
+		f := DefaultFarm()
+		f.ID = b.Farm
+		r.Farms = append(r.Farms, f)
+		at := l.from.at(fmt.Sprintf("relay.backend[%d].farm", i))
+		l.warn(at.where, "field %q: value %s: not configured: it is there, with defaults, because auto_config would let it in", at.name, quote("", b.Farm))
 	}
 }
 
@@ -220,7 +258,11 @@ func (l *loader) loadSet() {
 
 // key finds a key by its dotted name.
 func (l *loader) key(name string) (field, bool) {
-	table := reflect.ValueOf(l.cfg).Elem()
+	return find(reflect.ValueOf(l.cfg).Elem(), name)
+}
+
+// find finds a value in a table by its dotted name.
+func find(table reflect.Value, name string) (field, bool) {
 	parts := strings.Split(name, ".")
 	for i, part := range parts {
 		f, ok := lookup(table, part)

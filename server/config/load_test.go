@@ -102,7 +102,7 @@ id = "a"
 
 // otherTexts has the keys that cannot be just any text.
 var otherTexts = map[string]string{
-	"admin.listen": "127.0.0.1:99", "log.level": "debug", "log.format": "json",
+	"admin.listen": "127.0.0.1:99", "log.level": "debug", "log.format": "json", "log.records": "rsr", "relay.trust.auto_config": "token:other",
 	"engine.encoding": "UTF8", "engine.list_access": "password", "engine.client.utf_length": "chars", "engine.client.length_pad": "space",
 	"engine.client.on_disconnect": "kill", "engine.pool.queue_policy": "lifo-overload", "engine.process.transport": "stdio",
 	"engine.process.break_signal": "USR1", "engine.statistics.input": "same", "engine.statistics.output": "stats.example.com:8090",
@@ -151,6 +151,9 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 			}
 		default:
 			k.value.SetInt(k.value.Int() + 2)
+			if k.name == "log.max_size" {
+				k.value.SetInt(20 << 10)
+			}
 		}
 	}
 	other.Engine.Types = []EngineType{{Name: "other", Command: "a 'b c'"}}

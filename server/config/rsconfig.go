@@ -90,7 +90,7 @@ func (r *rsReader) line(text string, at where) {
 
 // isASCII reports the first byte of a line that is none. In a comment that is no mistake.
 func (r *rsReader) isASCII(text string, at where) bool {
-	bad := strings.IndexFunc(text, func(c rune) bool { return c > '~' || c < ' ' && c != '\t' })
+	bad := strings.IndexFunc(text, notRS)
 	if bad < 0 {
 		return true
 	}
@@ -102,6 +102,9 @@ func (r *rsReader) isASCII(text string, at where) bool {
 	r.fail(at, "byte 0x%02x: only printable 7-bit ASCII and tabs", text[bad])
 	return false
 }
+
+// notRS tells whether c cannot stand in an rs.config.
+func notRS(c rune) bool { return c > '~' || c < ' ' && c != '\t' }
 
 func (r *rsReader) include(text string, at where) {
 	word, path, _ := strings.Cut(strings.ReplaceAll(text, "\t", " "), " ")

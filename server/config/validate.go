@@ -65,6 +65,8 @@ func (c *checker) check() {
 	c.checkDurations()
 	c.checkSizes()
 	c.checkLog()
+	c.checkTLS()
+	c.checkTrust()
 	c.checkServers()
 	c.checkFarms()
 	c.checkBackends()
@@ -94,7 +96,7 @@ func (c *checker) require(ok bool, path string, value any, want string) {
 
 func (c *checker) checkAddresses() {
 	e := &c.cfg.Engine
-	if len(c.cfg.Relay.Listen)+len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS) == 0 && !c.cfg.Router.Opens() {
+	if !c.cfg.Relay.Opens() && len(e.Listen)+len(e.ListenUTF8)+len(e.ListenTLS) == 0 && !c.cfg.Router.Opens() {
 		c.missing("relay.listen", "no door would open; an address as 127.0.0.1:8080, or one in engine.listen or router.listen")
 	}
 	seen := map[string]string{}
@@ -116,6 +118,7 @@ func (c *checker) checkAddresses() {
 		addrs []string
 	}{
 		{"relay.listen", c.cfg.Relay.Listen},
+		{"relay.tls.listen", c.cfg.Relay.TLS.Listen},
 		{"engine.listen", e.Listen},
 		{"engine.listen_utf8", e.ListenUTF8},
 		{"engine.listen_tls", e.ListenTLS},
@@ -132,8 +135,12 @@ func (c *checker) checkAddresses() {
 		listen("admin.listen", c.cfg.Admin.Listen)
 	}
 	routerChecker{c}.addresses(once)
-	for _, p := range c.cfg.Relay.TrustedProxies {
-		c.require(p.IsValid(), "relay.trusted_proxies", p, "a network as 192.0.2.0/24")
+	c.checkNetworks("relay.trusted_proxies", c.cfg.Relay.TrustedProxies)
+}
+
+func (c *checker) checkNetworks(path string, networks []netip.Prefix) {
+	for _, p := range networks {
+		c.require(p.IsValid(), path, p, "a network as 192.0.2.0/24")
 	}
 }
 
@@ -168,6 +175,9 @@ func (c *checker) checkDurations() {
 		{"relay.response_timeout", r.ResponseTimeout, true},
 		{"relay.body_grace", r.BodyGrace, true},
 		{"relay.heartbeat", r.Heartbeat, false},
+		{"relay.status.refresh", r.Status.Refresh, true},
+		{"relay.lane.handover_wait", r.Lane.HandoverWait, true},
+		{"handover_timeout", c.cfg.HandoverTimeout, true},
 		{"drain_timeout", c.cfg.DrainTimeout, true},
 		{"drain_grace", c.cfg.DrainGrace, true},
 	} {
@@ -193,6 +203,8 @@ func (c *checker) checkSizes() {
 		{"relay.fields", int64(r.Fields), 1, 100_000},
 		{"relay.trailer_bytes", int64(r.TrailerBytes), 0, 16 << 20},
 		{"relay.max_request_body", r.MaxRequestBody, 0, 1 << 62},
+		{"relay.lane.pad_size", int64(r.Lane.PadSize), 0, 1 << 20},
+		{"limits.max_requests", int64(l.MaxRequests), 0, 1 << 30},
 		{"limits.max_connections", int64(l.MaxConnections), 0, 1 << 30},
 		{"limits.memory_bytes", l.MemoryBytes, 0, 1 << 62},
 		{"loops", int64(c.cfg.Loops), 0, 1024},
@@ -209,76 +221,25 @@ func (c *checker) checkLog() {
 	c.require(slices.Contains(logFormats, l.Format), "log.format", l.Format, wordList(logFormats))
 	c.require(0 <= l.Verbosity && l.Verbosity <= 5, "log.verbosity", l.Verbosity, "0 to 5")
 	c.checkText("relay.description", c.cfg.Relay.Description)
-	c.require(!strings.ContainsRune(c.cfg.Relay.AccessLog, 0), "relay.access_log", c.cfg.Relay.AccessLog, "a path without a zero byte")
+	c.checkPath("relay.access_log", c.cfg.Relay.AccessLog)
+	c.checkPath("log.file", l.File)
+	c.require(l.MaxSize == 0 || leastLog <= l.MaxSize && l.MaxSize <= 1<<62, "log.max_size", l.MaxSize, "0, or 10k or more")
+	c.require(slices.Contains(logRecords, l.Records), "log.records", l.Records, wordList(logRecords))
 }
+
+func (c *checker) checkPath(path, file string) {
+	c.require(len(file) <= maxPath && !strings.ContainsRune(file, 0), path, file, "a path without a zero byte")
+}
+
+const maxPath = 4096 // bytes
+
+var logRecords = []string{"line", "rsr", "json"}
 
 var logFormats = []string{"auto", "text", "json", "rs"}
 
 const leastLog = 10 << 10 // bytes of a log file, before it is put away
 
 const mostJunctions = 1_000_000
-
-func (c *checker) checkServers() {
-	for i, s := range c.cfg.Relay.Servers {
-		path := fmt.Sprintf("relay.server[%d].", i)
-		if s.Host == "" {
-			c.missing(path+"host", "the name or address that enablers connect to")
-		} else {
-			c.require(isHost(s.Host), path+"host", s.Host, "a name or an IP address, without scheme and port")
-		}
-		c.require(isPort(s.HTTPPort), path+"http_port", s.HTTPPort, "0 to 65535")
-		c.require(isPort(s.HTTPSPort), path+"https_port", s.HTTPSPort, "0 to 65535")
-		c.checkText(path+"description", s.Description)
-		if s.HTTPPort == 0 && s.HTTPSPort == 0 {
-			at := c.from.at(path + "https_port")
-			c.warn(at.where, "field %q: both http_port and https_port are off: no enabler can reach this relay", at.name)
-		}
-	}
-}
-
-func (c *checker) checkFarms() {
-	seen := map[string]bool{}
-	for i, f := range c.cfg.Relay.Farms {
-		path := fmt.Sprintf("relay.farm[%d].", i)
-		c.checkID(path+"id", f.ID, "the name of the farm in URLs")
-		c.require(f.ID == "" || !seen[f.ID], path+"id", f.ID, "an id that no other farm has")
-		seen[f.ID] = true
-		c.checkText(path+"description", f.Description)
-		c.checkVerbosity(path+"verbosity", f.Verbosity)
-		c.require(4<<10 <= f.MaxClientBuffer && f.MaxClientBuffer <= maxSize, path+"max_client_buffer", f.MaxClientBuffer, "4k to 4g")
-	}
-}
-
-func (c *checker) checkBackends() {
-	farms, seen, tokens := map[string]bool{}, map[[2]string]bool{}, map[string]string{}
-	for _, f := range c.cfg.Relay.Farms {
-		farms[f.ID] = true
-	}
-	for i, b := range c.cfg.Relay.Backends {
-		path := fmt.Sprintf("relay.backend[%d].", i)
-		c.checkID(path+"farm", b.Farm, "the id of the farm that it serves")
-		c.checkID(path+"id", b.ID, "the name of the back-end server in its farm")
-		// auto_config of an rs.config excuses nothing: it has no effect yet, so such a server could not be reached.
-		c.require(b.Farm == "" || farms[b.Farm], path+"farm", b.Farm, "the id of a farm that is configured; ids are case-sensitive")
-		who := [2]string{b.Farm, b.ID}
-		c.require(b.ID == "" || !seen[who], path+"id", b.ID, "an id that no other server of farm "+strconv.Quote(b.Farm)+" has")
-		seen[who] = true
-		c.checkText(path+"description", b.Description)
-		c.checkVerbosity(path+"verbosity", b.Verbosity)
-		c.checkToken(path+"token", b.Token)
-		if other, reused := tokens[b.Token]; reused {
-			at := c.from.at(path + "token")
-			c.warn(at.where, "field %q: back-end server %q has the token of %q: give each its own", at.name, b.ID, other)
-		}
-		if b.Token != "" {
-			tokens[b.Token] = b.ID
-		}
-	}
-	if len(c.cfg.Relay.Backends) > 0 && len(tokens) == 0 {
-		at := c.from.at("relay.backend[0].token")
-		c.warn(at.where, "field %q: no back-end server has a token: whoever reaches a listener can serve its farm", at.name)
-	}
-}
 
 func (c *checker) checkID(path, id, what string) {
 	if id == "" {

@@ -37,6 +37,9 @@ func assign(v reflect.Value, unit string, s scalar) string {
 		if s.kind != kindPlain && s.kind != kindText {
 			return "a text in quotes"
 		}
+		if unit == "security" {
+			s.text = securityOf(s.text)
+		}
 		v.SetString(s.text)
 		return ""
 	case time.Duration:
@@ -48,6 +51,18 @@ func assign(v reflect.Value, unit string, s scalar) string {
 		return assignList(v, splitList(s.text))
 	}
 	return assignNumber(v, unit, s)
+}
+
+// securityOf writes a demand for HTTPS in the one way that a Config has it: on, off, or another word in lower case.
+func securityOf(s string) string {
+	on, ok := parseBool(s)
+	switch {
+	case !ok:
+		return strings.ToLower(s)
+	case on:
+		return "on"
+	}
+	return "off"
 }
 
 func assignBool(v reflect.Value, s scalar) string {

@@ -43,6 +43,26 @@ func (c *Conn) Close() {
 	}
 }
 
+// EndOutput ends our side after the output is flushed, and goes on reading: the peer may still have something to say. Writes do nothing
+// from then on. The session closes the connection when it is done with it.
+func (c *Conn) EndOutput() {
+	if c.state == connOpen && !c.out.ends {
+		c.out.ends = true
+		c.out.queue()
+	}
+}
+
+// maybeEnd tells the peer that no output follows, when the session has ended it and all of it has left.
+func (o *output) maybeEnd() {
+	if !o.ends || o.ended || o.c.Pending() > 0 {
+		return
+	}
+	o.ended = true
+	if err := o.c.sock.endOurSide(); err != nil {
+		o.c.fail(err)
+	}
+}
+
 // Abort closes at once. Output is dropped and the peer sees a reset, so that it cannot take what it has for the whole.
 // Closed follows, with err, or ErrAborted when err is nil.
 func (c *Conn) Abort(err error) {

@@ -28,6 +28,8 @@ type output struct {
 	queued  bool // is in its turn's list dirty or batch
 	inFlush bool
 	blocked bool // waits for room
+	ends    bool // EndOutput was called
+	ended   bool // the peer has been told
 	watched bool // its descriptor is in the room's epoll
 }
 
@@ -61,7 +63,7 @@ func (c *Conn) High() bool { return c.out.above }
 
 // Write appends b to the output. It keeps no reference to b. On a closing connection it does nothing.
 func (c *Conn) Write(b []byte) {
-	if c.Closing() {
+	if c.Closing() || c.out.ends {
 		return
 	}
 	if c.tls != nil {
@@ -85,7 +87,7 @@ func (c *Conn) Buffer() []byte {
 // SetBuffer takes back what Buffer lent.
 func (c *Conn) SetBuffer(b []byte) {
 	switch {
-	case c.Closing():
+	case c.Closing(), c.out.ends:
 		return
 	case c.tls != nil:
 		c.tls.buffer().B = b
@@ -105,7 +107,7 @@ func (c *Conn) WantFlush() {
 // Writev sends parts after what is queued, in one system call and without a copy, as far as the socket takes them; the rest is
 // copied. It keeps no reference. At most six parts.
 func (c *Conn) Writev(parts ...[]byte) {
-	if c.Closing() {
+	if c.Closing() || c.out.ends {
 		return
 	}
 	if c.tls != nil || c.out.blocked || c.sock.fd < 0 || c.state == connOpening {
@@ -257,6 +259,7 @@ func (o *output) flush() {
 	case connFlushing:
 		c.ending.goOn()
 	case connOpen:
+		o.maybeEnd()
 		o.mark()
 		if o.above && c.Pending() <= o.low {
 			o.above = false
@@ -272,7 +275,7 @@ func (o *output) push() {
 		return
 	}
 	if c.tls != nil {
-		c.tls.seal(c.state == connFlushing)
+		c.tls.seal(c.state == connFlushing || o.ends)
 	}
 	if o.buf != nil && !o.blocked {
 		o.send()

@@ -25,8 +25,13 @@ type backend struct {
 	epoch  uint32     // of the number
 	queue  []waiter   // who wants it next; at most maxQueue streams, and each loop once
 
+	carries slotWaiter // for whom it is on its way to another loop
+	sent    uint64     // what the socket had taken before the request, in bytes
+
 	pinned bool // its session has come back
 	moving bool // it is between two loops: nobody touches it
+
+	inEnded bool // the back end has ended its side of an upgraded connection
 
 	used                   bool // it has waited in the pool: the back end may have closed it in the meantime
 	inBody, keep, upgraded bool
@@ -117,11 +122,13 @@ func (b *backend) judge(q *http1.Response) lane.Flags {
 	switch {
 	case q.Status == 101:
 		b.s.answered, b.upgraded, b.inBody, b.left = true, true, true, leftClose
+		b.s.timer.Stop()
 		return lane.FlagUpgrade
 	case q.Status < 200:
 		return lane.FlagInfo
 	}
 	b.s.answered = true
+	b.s.timer.Stop()
 	b.keep = q.KeepAlive
 	switch q.Body {
 	case http1.BodyLength:
@@ -243,8 +250,25 @@ func (b *backend) Drained(*loop.Conn) {
 	}
 }
 
-// InputClosed handles the orderly end of the back end's side.
+// unseen tells whether no byte of the request was given to the back end.
+func (b *backend) unseen() bool { return b.conn.Sent() == b.sent }
+
+// endOutput ends our side of an upgraded connection: the client has ended its own.
+func (b *backend) endOutput() {
+	if b.inEnded {
+		b.finish()
+		return
+	}
+	b.conn.EndOutput()
+}
+
+// InputClosed handles the orderly end of the back end's side. On an upgraded connection the client may go on.
 func (b *backend) InputClosed(*loop.Conn) bool {
+	if b.s != nil && b.upgraded && !b.s.reqDone {
+		b.inEnded = true
+		b.s.k.end.Send(lane.OpData, lane.FlagLast, b.s.id, nil)
+		return true
+	}
 	if b.s != nil && b.inBody && b.left == leftClose {
 		b.s.k.end.Send(lane.OpData, lane.FlagLast, b.s.id, nil)
 		b.finish()
@@ -256,8 +280,10 @@ func (b *backend) InputClosed(*loop.Conn) bool {
 func (b *backend) Closed(_ *loop.Conn, err error) {
 	if b.moving {
 		b.lostOnTheWay()
+		b.sh.e.slots.give()
 		return
 	}
+	b.sh.e.slots.give()
 	b.sh.pool.remove(b)
 	b.sh.sockets.forget(b)
 	s := b.s
@@ -265,7 +291,11 @@ func (b *backend) Closed(_ *loop.Conn, err error) {
 		return
 	}
 	b.s, s.b = nil, nil
-	if b.upgraded && err == nil {
+	switch {
+	case b.upgraded && b.inEnded: // both ends know of the one direction; nobody takes the other any more
+		s.fail(lane.CodeCancelled, "The back-end server takes nothing more.", 0)
+		return
+	case b.upgraded && err == nil:
 		s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)
 		s.ended()
 		return
@@ -275,5 +305,9 @@ func (b *backend) Closed(_ *loop.Conn, err error) {
 		s.start(nil)
 		return
 	}
-	s.fail(lane.CodeBackendReset, "The back-end server broke the connection.", 0)
+	flags := lane.Flags(0)
+	if b.unseen() {
+		flags = lane.FlagUnseen
+	}
+	s.fail(lane.CodeBackendReset, "The back-end server broke the connection.", flags)
 }

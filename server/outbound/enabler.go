@@ -39,13 +39,17 @@ type Enabler struct {
 	monitor *monitor
 	ready   func() // called when a lane is up
 
-	perClient bool // each client has connections of its own
+	perClient bool   // each client has connections of its own
+	ownHost   string // what Host says to the back end; empty: what the client said
 
 	// Guarded by mu.
 	mu      sync.Mutex
 	claimed map[string]bool // host:port of the relay servers that a -cr has led to; at most maxPeers for each -cr
 
 	// Any goroutine.
+	limits   limits
+	slots    slots
+	idle     atomic.Int64 // idle connections that no session claims, as far as the loops have told
 	away     registry
 	epoch    atomic.Uint32                    // changes when the last lane is lost: what sessions knew of connections is void then
 	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
@@ -92,8 +96,10 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
 	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, body: laneio.BodyLength, answers: http1.DefaultLimits(),
-		claimed: map[string]bool{}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0}
+		claimed: map[string]bool{}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0,
+		ownHost: ownHost(&cfg.Backend)}
 	e.epoch.Store(mathrand.Uint32())
+	e.setLimits(0, 0)
 	e.answers.Head = lane.MaxControl / 2
 	if err := e.prepare(); err != nil {
 		return nil, err

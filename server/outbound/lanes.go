@@ -170,6 +170,7 @@ func (k *link) maybeUp() {
 	k.up.Store(time.Now().UnixNano())
 	k.s.e.lanes.Add(1)
 	k.s.e.ready()
+	k.s.armSweep()
 	k.s.e.log.Info("lane up", "relay", k.spec.peer.Host, "lane", k.spec.number, "transport", k.form.String())
 }
 

@@ -28,11 +28,16 @@ type peer struct {
 
 // peerList is the answer to a call for peers.
 type peerList struct {
-	Peers    []peer   `json:"peers"`
-	Features []string `json:"features"`
-	Limits   struct {
-		Pad int `json:"pad"`
-	} `json:"limits"`
+	Peers    []peer     `json:"peers"`
+	Features []string   `json:"features"`
+	Limits   peerLimits `json:"limits"`
+}
+
+// peerLimits are what a relay server asks of the enablers of a back-end server; 0: nothing.
+type peerLimits struct {
+	Pad                int `json:"pad"` // bytes
+	MaxJunction        int `json:"max_junction"`
+	MaxJunctionIdleSec int `json:"max_junction_idle_sec"`
 }
 
 // offer is what the list says of the relay servers, within bounds.
@@ -211,10 +216,21 @@ func (e *Enabler) fetchPeers(ctx context.Context, i int) (*peerList, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusalOf(resp, body)
 	}
-	return checkPeers(body, r)
+	list, err := checkPeers(body, r)
+	if err != nil {
+		return nil, err
+	}
+	e.takeLimits(list.Limits)
+	return list, nil
 }
 
-// checkPeers reads a list and bounds what it says.
+// takeLimits obeys a relay server as far as what it asks is possible. The last one that was asked counts: all have the same configuration.
+func (e *Enabler) takeLimits(l peerLimits) {
+	const most = 1 << 24 // requests, and seconds
+	e.setLimits(max(0, min(l.MaxJunction, most)), time.Duration(max(0, min(l.MaxJunctionIdleSec, most)))*time.Second)
+}
+
+// checkPeers reads a list, leaves those out that cannot be reached, and bounds what it says.
 func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 	var list peerList
 	if err := json.Unmarshal(body, &list); err != nil {

@@ -28,6 +28,7 @@ type shard struct {
 
 func newShard(e *Enabler, l *loop.Loop) *shard {
 	s := &shard{e: e, loop: l, links: map[*link]struct{}{}}
+	s.pool.sh = s
 	s.sockets = newSockets(s)
 	s.sweeps.Init(l, s.sweep)
 	return s
@@ -42,9 +43,13 @@ func (s *shard) armSweep() {
 // sweep closes what has been idle for too long.
 func (s *shard) sweep() {
 	now := time.Now()
-	s.pool.sweep(now, idleTime)
-	s.sockets.sweep(now, idleTime)
-	if len(s.pool.idle)+len(s.sockets.byNumber) > 0 {
+	s.pool.sweep(now)
+	s.sockets.sweep(now, s.e.idleTime())
+	warms := s.e.warms() && len(s.links) > 0
+	if warms {
+		s.pool.warm()
+	}
+	if warms || len(s.pool.idle)+s.pool.told+len(s.sockets.byNumber) > 0 {
 		s.armSweep()
 	}
 }
@@ -62,7 +67,9 @@ func (s *shard) newStream() *stream {
 		s.free = s.free[:n-1]
 		return x
 	}
-	return &stream{}
+	x := &stream{}
+	x.timer.Init(s.loop, x.timedOut)
+	return x
 }
 
 // release puts a stream, which nothing refers to any more, back into the free list.
@@ -72,7 +79,7 @@ func (s *shard) release(x *stream) {
 	if cap(head) > keepHead {
 		head = nil
 	}
-	*x = stream{head: head[:0], turn: x.turn + 1}
+	*x = stream{head: head[:0], turn: x.turn + 1, timer: x.timer} // it is not armed
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
 	}

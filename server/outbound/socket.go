@@ -93,9 +93,19 @@ func (t *sockets) rest(b *backend) {
 	if b.serveNext() {
 		return
 	}
+	if !b.pinned && t.sh.e.slots.waiting.Load() > 0 {
+		if t.forget(b); b.handOver() {
+			return
+		}
+		t.sh.pool.put(b)
+		return
+	}
 	b.idle = t.sh.loop.Now()
 	if !b.pinned {
 		t.spared = append(t.spared, b)
+	}
+	if t.sh.e.slots.waiting.Load() > 0 {
+		t.sh.makeRoom()
 	}
 	t.sh.armSweep()
 }
@@ -172,9 +182,10 @@ func (s *stream) startNew() {
 		b = sh.sockets.takeSpared()
 	}
 	if b != nil {
-		sh.sockets.tell(b)
+		b.serve(s)
+		return
 	}
-	s.start(b)
+	s.start(nil)
 }
 
 // leaveQueues takes a stream that ends off the lists on which it waits for a connection.
@@ -189,6 +200,20 @@ func (s *stream) leaveQueues() {
 		}
 		s.aff.wanted = false
 	}
+}
+
+// takeOldest returns the connection that is missed least: one that no session has come back to, else that which has been idle
+// longest; nil when all carry requests.
+func (t *sockets) takeOldest() (b *backend) {
+	if len(t.spared) > 0 {
+		return t.spared[0]
+	}
+	for _, other := range t.byNumber {
+		if other.s == nil && (b == nil || other.idle.Before(b.idle)) {
+			b = other
+		}
+	}
+	return b
 }
 
 func (t *sockets) unspare(b *backend) {
@@ -324,6 +349,10 @@ func (b *backend) arrived(*loop.Conn) {
 // lostOnTheWay follows the end of a connection between two loops, on either.
 func (b *backend) lostOnTheWay() {
 	n, to := b.number, b.sh
+	if b.carries.s != nil {
+		b.carries.dropped()
+		return
+	}
 	to.e.away.forget(n)
 	for _, w := range append(b.queue, waiter{sh: to}) {
 		w.sh.loop.Post(func() { w.sh.sockets.gone(n) })

@@ -24,8 +24,10 @@ type stream struct {
 	send    lane.SendWindow
 	recv    lane.RecvWindow
 	held    int // request body given to a slow back end without credit for it yet, in bytes
+	charged int // what of it counts for the memory of the enabler, in bytes
 	infos   int // informational responses so far
 	aff     affinity
+	timer   loop.Timer // response_timeout
 	client  netip.Addr // who gets a connection of its own; invalid: all share them
 
 	traits
@@ -54,14 +56,27 @@ func (k *link) request(p lane.Packet) error {
 		return fmt.Errorf("outbound: stream %d is in use: %w", p.Stream, codec.ErrMalformed)
 	}
 	e := k.s.e
-	e.streams.Add(1)
+	streams := e.streams.Add(1)
 	e.requests.Add(1)
 	s.k, s.id = k, p.Stream
-	s.head = append(s.head[:0], head...)
+	s.head = e.appendHead(s.head[:0], head)
 	s.isHead, s.idempotent = string(method) == "HEAD", isIdempotent(method)
 	s.bodyless, s.chunked, s.upgrade = p.Flags&lane.FlagLast != 0, p.Flags&lane.FlagChunked != 0, p.Flags&lane.FlagUpgrade != 0
 	s.reqDone = s.bodyless
 	s.send, s.recv = lane.NewSendWindow(k.window), lane.NewRecvWindow(e.window)
+	if e.perClient {
+		s.client = clientOf(head)
+	}
+	switch {
+	case e.tooMany(streams):
+		s.fail(lane.CodeOverload, "The outbound enabler has as many requests as it may have.", lane.FlagUnseen)
+		return nil
+	case !s.bodyless && e.overMemory(0):
+		s.fail(lane.CodeOverload, errMemory, lane.FlagUnseen)
+		return nil
+	case s.bodyless:
+		s.awaitAnswer()
+	}
 	if !affine {
 		s.start(k.s.pool.take(s.client))
 		return nil
@@ -88,15 +103,24 @@ func isIdempotent(method []byte) bool {
 
 // start sends the request over b, or over a new connection when there is none.
 func (s *stream) start(b *backend) {
-	if b != nil {
+	switch {
+	case b != nil:
 		s.sendHead(b)
-		return
+	case s.k.s.e.slots.take():
+		s.dial()
+	default:
+		s.waitForSlot()
 	}
-	turn := s.turn
+}
+
+// dial opens a connection for the request. Its slot has been taken.
+func (s *stream) dial() {
+	turn, client := s.turn, s.client
 	sh := s.k.s
-	sh.loop.Dial(*sh.e.backend.Load(), func(c *loop.Conn, err error) loop.Session {
-		waits := s.turn == turn && s.k != nil
+	sh.loop.Dial(sh.e.dialOptions(client), func(c *loop.Conn, err error) loop.Session {
+		waits := slotWaiter{s, turn, sh}.waits()
 		if err != nil {
+			sh.e.slots.give()
 			sh.e.monitor.suspect()
 			if waits {
 				s.fail(lane.CodeBackendDown, "The back-end server cannot be reached.", lane.FlagUnseen)
@@ -104,12 +128,10 @@ func (s *stream) start(b *backend) {
 			return nil
 		}
 		b := newBackend(sh, c)
+		b.client = client
 		c.SetSession(b)
 		if waits {
-			if s.aff.on {
-				sh.sockets.tell(b)
-			}
-			s.sendHead(b)
+			b.serve(s)
 		} else {
 			sh.pool.put(b)
 		}
@@ -119,13 +141,15 @@ func (s *stream) start(b *backend) {
 
 func (s *stream) sendHead(b *backend) {
 	s.b, b.s = b, s
+	b.sent = b.conn.Sent()
 	b.conn.Write(s.head)
 	if len(s.pending) > 0 {
 		pending := s.pending
 		s.pending = nil
+		s.charge(0)
 		s.write(pending)
 	}
-	if s.pendingEnd {
+	if s.pendingEnd && s.b != nil {
 		s.writeEnd()
 	}
 }
@@ -139,20 +163,58 @@ func (s *stream) body(p lane.Packet) error {
 		return fmt.Errorf("outbound: a body after its end on stream %d: %w", s.id, codec.ErrMalformed)
 	}
 	last := p.Flags&lane.FlagLast != 0
-	s.reqDone = last
-	switch {
-	case s.b == nil:
-		s.pending = append(s.pending, p.Data...)
+	if s.reqDone = last; last {
+		s.awaitAnswer()
+	}
+	if s.b == nil {
 		s.pendingEnd = last
-	case len(p.Data) > 0:
+		s.keep(p.Data)
+		return nil
+	}
+	if len(p.Data) > 0 {
 		s.write(p.Data)
-		fallthrough
-	default:
-		if last {
-			s.writeEnd()
-		}
+	}
+	if last && s.b != nil {
+		s.writeEnd()
 	}
 	return nil
+}
+
+// keep holds a piece of the body until there is a connection.
+func (s *stream) keep(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	if s.k.s.e.overMemory(len(data)) {
+		s.fail(lane.CodeOverload, errMemory, lane.FlagUnseen)
+		return
+	}
+	s.pending = append(s.pending, data...)
+	s.charge(len(s.pending))
+}
+
+const errMemory = "The outbound enabler holds as much of request bodies as it may."
+
+// awaitAnswer begins to wait for the head of the answer: the request is complete.
+func (s *stream) awaitAnswer() {
+	if d := s.k.s.e.cfg.Backend.ResponseTimeout; d > 0 && !s.answered {
+		s.timer.Arm(d)
+	}
+}
+
+// timedOut follows the end of that time.
+func (s *stream) timedOut() {
+	if s.k != nil && !s.answered {
+		s.fail(lane.CodeTimeout, "The back-end server did not answer in time.", s.unseen())
+	}
+}
+
+// unseen is FlagUnseen while no byte of the request was given to the back end.
+func (s *stream) unseen() lane.Flags {
+	if s.b == nil || s.b.unseen() {
+		return lane.FlagUnseen
+	}
+	return 0
 }
 
 // trailers ends a chunked body with trailer fields; the packet holds the last chunk and what follows it.
@@ -161,6 +223,7 @@ func (s *stream) trailers(p lane.Packet) error {
 		return fmt.Errorf("outbound: a trailer without a chunked body on stream %d: %w", s.id, codec.ErrMalformed)
 	}
 	s.reqDone = true
+	s.awaitAnswer()
 	if s.b == nil {
 		s.pendingEnd, s.trailer = true, bytes.Clone(p.Data)
 		return nil
@@ -192,6 +255,10 @@ func (s *stream) write(data []byte) {
 	s.held += len(data)
 	if !conn.High() {
 		s.giveCredit()
+		return
+	}
+	if s.charge(conn.Pending()); s.k.s.e.overMemory(0) {
+		s.fail(lane.CodeOverload, errMemory, s.unseen())
 	}
 }
 
@@ -204,7 +271,7 @@ func (s *stream) writeEnd() {
 		s.b.conn.Write([]byte("0\r\n\r\n"))
 	}
 	if s.upgrade && s.b.upgraded { // the client has ended its side
-		s.b.conn.Close()
+		s.b.endOutput()
 	}
 }
 
@@ -212,6 +279,7 @@ func (s *stream) writeEnd() {
 func (s *stream) giveCredit() {
 	s.recv.Release(s.held)
 	s.held = 0
+	s.charge(0)
 	if credit := s.recv.Credit(); credit > 0 && !s.reqDone {
 		s.k.end.SetBuffer(lane.AppendUint32(s.k.end.Buffer(), lane.OpCredit, s.id, credit))
 	}
@@ -251,6 +319,8 @@ func (s *stream) drop() {
 // ended gives the stream back.
 func (s *stream) ended() {
 	k := s.k
+	s.charge(0)
+	s.timer.Stop()
 	k.streams.Delete(s.id)
 	k.s.e.streams.Add(-1)
 	s.k = nil

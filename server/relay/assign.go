@@ -191,6 +191,9 @@ func (x *exchange) lost(f *failure, text string, unseen bool) {
 	}
 	x.streamEnded()
 	switch {
+	case x.client != nil && x.resp.ended: // it had said all that it had to say
+		x.resp.complete()
+		return
 	case x.client == nil || x.resp.started:
 	case f == failAffinityLost:
 		x.sessionLost(text)
@@ -218,7 +221,7 @@ func (x *exchange) repeatable(f *failure, unseen bool) bool {
 // it may have a new id.
 func (x *exchange) again(from *farm.Server) bool {
 	if x.session.bound && !x.session.lost {
-		if !x.mayRenew() {
+		if !x.session.mayRenew() {
 			if to, ok := x.s.roster.PickServer(from); ok {
 				return x.reopen(from, to)
 			}

@@ -82,7 +82,7 @@ func (c *client) expired() {
 	case phaseHead:
 		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
 	case phaseBody:
-		c.x.checkRate()
+		c.x.req.checkRate()
 	case phaseQueue:
 		c.x.waitedTooLong()
 	case phaseAnswer:
@@ -101,11 +101,20 @@ func (c *client) enterStream() {
 
 // checkTaken cuts a client that has taken nothing of its answer since the last look, though there was something to take.
 func (c *client) checkTaken() {
-	if c.x.resp.stalls(c.conn.Unacked()) {
-		c.x.fail(failClientTimeout, "The client did not take its answer.")
-		return
+	x := c.x
+	switch {
+	case x.resp.ended && c.conn.Unacked() == 0: // nothing but the client's own silence can tell that it has gone
+		if x.req.rated == x.req.came {
+			c.conn.Close()
+			return
+		}
+		x.req.rated = x.req.came
+		c.enter(phaseStream, halfOpenTime)
+	case x.resp.stalls(c.conn.Unacked()):
+		x.fail(failClientTimeout, "The client did not take its answer.")
+	default:
+		c.enterStream()
 	}
-	c.enterStream()
 }
 
 // Data reads requests. It stops at a body that has to wait for credit, and after a request until that is answered.
@@ -126,7 +135,7 @@ func (c *client) step(in []byte) int {
 	case c.x == nil:
 		return c.readHead(in)
 	case !c.x.req.done:
-		return c.x.takeBody(in)
+		return c.x.req.takeBody(in)
 	default: // the next request waits for its turn, unread beyond what has been read
 		c.conn.Pause()
 		return 0
@@ -268,7 +277,7 @@ func (c *client) lastRequest() {
 // Drained gives credit for what has left the output.
 func (c *client) Drained(*loop.Conn) {
 	if c.x != nil {
-		c.x.giveCredit()
+		c.x.resp.giveCredit()
 	}
 }
 
@@ -278,7 +287,7 @@ func (c *client) InputClosed(*loop.Conn) bool {
 	case c.x == nil:
 		return c.phase == phaseTurn
 	case c.x.resp.upgraded:
-		c.x.endUpload()
+		c.x.req.endUpload()
 		return true
 	default:
 		return c.x.req.done

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"roundhouse/codec/http1"
 	"roundhouse/routing/farm"
@@ -52,7 +53,7 @@ func (c *client) enabler(q *http1.Request) {
 	}
 	switch k.op {
 	case "peers":
-		c.peers(q)
+		c.peers(q, &k)
 	case "up", "down", "lane":
 		c.half(q, &k)
 	default:
@@ -99,8 +100,9 @@ type peer struct {
 	Description string `json:"description,omitempty"`
 }
 
-// peers answers with the list of relay servers.
-func (c *client) peers(q *http1.Request) {
+// peers answers with the list of relay servers, to who called.
+func (c *client) peers(q *http1.Request, k *call) {
+	_, as := c.s.view.server(k.farm, k.server) // admit has found it
 	r := c.s.relay
 	lanes := len(r.shards)
 	var list []peer
@@ -115,7 +117,8 @@ func (c *client) peers(q *http1.Request) {
 	body, err := json.Marshal(map[string]any{
 		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"ws", "length"},
 		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
-		"limits":        map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize},
+		"limits": map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize,
+			"max_junction": as.MaxJunction, "max_junction_idle_sec": int(as.MaxJunctionIdle / time.Second)},
 	})
 	if err != nil {
 		panic("BUG: relay: " + err.Error())

@@ -31,6 +31,7 @@ type exchange struct {
 
 // request is the client's side of an exchange.
 type request struct {
+	x      *exchange
 	head   []byte // as sent, kept until the answer begins in case it has to be sent again
 	path   int    // where the path ends in head, for the access log
 	send   lane.SendWindow
@@ -53,6 +54,7 @@ type request struct {
 
 // response is the answer's side of an exchange.
 type response struct {
+	x      *exchange
 	recv   lane.RecvWindow
 	left   int64 // bytes of the body that are still to come; -1 when unknown
 	went   int64 // bytes of the body given to the client's connection
@@ -64,6 +66,7 @@ type response struct {
 	started  bool // its head was sent on
 	chunked  bool // to the client
 	upgraded bool // both directions are opaque
+	ended    bool // upgraded, and the back end has ended its side: the client may go on with its own
 	closes   bool // the client's connection ends with it
 }
 
@@ -108,11 +111,14 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 		c.reject(q, failBusy, "The farm has too many requests.")
 		return
 	}
-	x.readSession(q, to.base)
+	x.session.read(q, to.base)
 	c.x = x
 	s.stats.inFlight.Add(1)
 	x.assign()
 }
+
+// join lets the parts of the exchange, each of which has rules and a file of its own, reach each other through it.
+func (x *exchange) join() { x.session.x, x.req.x, x.resp.x = x, x, x }
 
 // requestSent follows the last byte of the request.
 func (x *exchange) requestSent() {
@@ -140,7 +146,7 @@ func (x *exchange) cancel() {
 
 // leave parts the exchange from its client, which does not wait for it any more.
 func (x *exchange) leave() {
-	x.dropHeld()
+	x.resp.dropHeld()
 	x.quota.end()
 	x.unpark()
 	x.client.x = nil
@@ -191,7 +197,7 @@ func (x *exchange) fail(f *failure, text string) {
 	a := answer{status: f.status, minor: int(x.req.minor), head: x.req.isHead, accept: acceptOf(x.req.head), pages: x.farm.pages}
 	a.close = !x.req.keepAlive || !x.req.done || x.req.wantsUpgrade || x.s.relay.draining.Load()
 	if f == failAffinityLost {
-		a.extra = x.forgetSession(nil)
+		a.extra = x.session.appendForget(nil)
 	}
 	took := x.s.loop.Now().Sub(x.began)
 	x.leave()

@@ -63,17 +63,17 @@ func (l *link) Packet(p lane.Packet) error {
 	}
 	switch p.Op {
 	case lane.OpResponse:
-		return x.response(p)
+		return x.resp.begin(p)
 	case lane.OpData:
-		return x.body(p)
+		return x.resp.body(p)
 	case lane.OpTrailer:
-		return x.trailers(p)
+		return x.resp.trailers(p)
 	case lane.OpCredit:
 		n, err := lane.ParseUint32(p.Op, p.Data)
 		if err != nil {
 			return err
 		}
-		return x.granted(n)
+		return x.req.granted(n)
 	case lane.OpReset:
 		code, text, err := lane.ParseReset(p.Data)
 		if err != nil {

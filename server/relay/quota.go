@@ -196,7 +196,7 @@ func (u *quota) pace(x *exchange) *pacer {
 		p.in.Init(x.s.loop, func() { x.client.readOn() })
 		p.out.Init(x.s.loop, func() {
 			if !x.client.conn.High() { // else Drained does it
-				x.giveCredit()
+				x.resp.giveCredit()
 			}
 		})
 		u.pacer = p

@@ -12,6 +12,7 @@ import (
 // session binds a client to a back-end server, and to one connection of it. Its id travels in answers, and comes back with requests, in a
 // cookie or a field; whoever has the key can read it, so every relay server of the farm can.
 type session struct {
+	x     *exchange
 	given farm.Session // what the client presented
 	used  lane.Socket  // the connection that the answer came by
 	base  []byte       // what a cookie is for: the part of the URL's path that leads to the farm
@@ -29,14 +30,14 @@ const (
 	renewMinutes = 30      // at twice this age it is given out anew
 )
 
-// readSession looks for a session id in the request. base is the part of the URL's path that leads to the farm.
-func (x *exchange) readSession(q *http1.Request, base []byte) {
-	conf := x.farm.conf
+// read looks for a session id in the request. base is the part of the URL's path that leads to the farm.
+func (s *session) read(q *http1.Request, base []byte) {
+	conf := s.x.farm.conf
 	if !conf.ActiveCookie && !conf.ActiveHeader {
 		return
 	}
-	x.session.asks = conf.SocketLevelAffinity
-	x.session.base = append(x.session.base[:0], base...)
+	s.asks = conf.SocketLevelAffinity
+	s.base = append(s.base[:0], base...)
 	field, cookie := findSession(q.Fields)
 	text := field
 	switch {
@@ -47,15 +48,15 @@ func (x *exchange) readSession(q *http1.Request, base []byte) {
 			return
 		}
 	case cookie != nil && !bytes.Equal(field, cookie):
-		x.s.relay.log.Warn("two session ids in one request: that of the field holds", "farm", conf.ID, "remote", string(x.client.ip))
+		s.x.s.relay.log.Warn("two session ids in one request: that of the field holds", "farm", conf.ID, "remote", string(s.x.client.ip))
 	}
-	given, ok := x.s.signer.Parse(text)
-	age := minutes(x.s.loop.Now()) - int64(given.Issued)
-	if !ok || age > serverLife || x.farm.farm.ServerByKey(given.Server) == nil {
-		x.s.relay.log.Debug("a session id that is not right, or too old, counts as none", "farm", conf.ID, "remote", string(x.client.ip))
+	given, ok := s.x.s.signer.Parse(text)
+	age := minutes(s.x.s.loop.Now()) - int64(given.Issued)
+	if !ok || age > serverLife || s.x.farm.farm.ServerByKey(given.Server) == nil {
+		s.x.s.relay.log.Debug("a session id that is not right, or too old, counts as none", "farm", conf.ID, "remote", string(s.x.client.ip))
 		return
 	}
-	x.session.given, x.session.bound = given, true
+	s.given, s.bound = given, true
 }
 
 // findSession returns the session ids of a field of that name and of a cookie; nil where there is none.
@@ -110,13 +111,13 @@ func (s *session) socket() lane.Socket {
 }
 
 // mayRenew tells whether a session that has lost its server or its connection gets a new one.
-func (x *exchange) mayRenew() bool {
-	return x.farm.conf.RenewOverlappedCookie || x.farm.conf.AffinityFallback
+func (s *session) mayRenew() bool {
+	return s.x.farm.conf.RenewOverlappedCookie || s.x.farm.conf.AffinityFallback
 }
 
 // sessionLost follows the loss of what the session is bound to: the request goes elsewhere under a new id, or fails.
 func (x *exchange) sessionLost(text string) {
-	if !x.mayRenew() || !x.req.whole() {
+	if !x.session.mayRenew() || !x.req.whole() {
 		x.fail(failAffinityLost, text)
 		return
 	}
@@ -124,49 +125,49 @@ func (x *exchange) sessionLost(text string) {
 	x.assign()
 }
 
-// appendSession appends the lines of an answer that give the client its session id; none when it has it already.
-func (x *exchange) appendSession(dst []byte) []byte {
-	conf := x.farm.conf
-	if !conf.ActiveCookie && !conf.ActiveHeader || x.server == nil {
+// appendTo appends the lines of an answer that give the client its session id; none when it has it already.
+func (s *session) appendTo(dst []byte) []byte {
+	conf := s.x.farm.conf
+	if !conf.ActiveCookie && !conf.ActiveHeader || s.x.server == nil {
 		return dst
 	}
-	now := minutes(x.s.loop.Now())
-	id := farm.Session{Server: x.server.Key, Issued: uint32(now)}
-	if x.session.asks {
-		id.Epoch, id.Socket = x.session.used.Epoch, x.session.used.Number
+	now := minutes(s.x.s.loop.Now())
+	id := farm.Session{Server: s.x.server.Key, Issued: uint32(now)}
+	if s.asks {
+		id.Epoch, id.Socket = s.used.Epoch, s.used.Number
 	}
-	given := x.session.given
-	if x.session.bound && now-int64(given.Issued) < 2*renewMinutes &&
+	given := s.given
+	if s.bound && now-int64(given.Issued) < 2*renewMinutes &&
 		given.Server == id.Server && given.Epoch == id.Epoch && given.Socket == id.Socket {
 		return dst
 	}
-	text := x.s.sessionText(id)
+	text := s.x.s.sessionText(id)
 	if conf.ActiveHeader {
 		dst = append(append(append(dst, "Ias-Rs-Sessionid: "...), text...), crlf...)
 	}
 	if conf.ActiveCookie {
 		dst = append(append(dst, "Set-Cookie: "+sessionField+"="...), text...)
-		dst = x.appendCookieEnd(dst)
+		dst = s.appendCookieEnd(dst)
 	}
 	return dst
 }
 
 // appendCookieEnd appends the attributes of the cookie.
-func (x *exchange) appendCookieEnd(dst []byte) []byte {
-	dst = append(append(dst, "; Path="...), x.session.base...)
+func (s *session) appendCookieEnd(dst []byte) []byte {
+	dst = append(append(dst, "; Path="...), s.base...)
 	dst = append(dst, "; HttpOnly; SameSite=Lax"...)
-	if x.client.https {
+	if s.x.client.https {
 		dst = append(dst, "; Secure"...)
 	}
 	return append(dst, crlf...)
 }
 
-// forgetSession appends the line that takes the cookie away from the client: its session cannot be had again.
-func (x *exchange) forgetSession(dst []byte) []byte {
-	if !x.farm.conf.ActiveCookie {
+// appendForget appends the line that takes the cookie away from the client: its session cannot be had again.
+func (s *session) appendForget(dst []byte) []byte {
+	if !s.x.farm.conf.ActiveCookie {
 		return dst
 	}
-	return x.appendCookieEnd(append(dst, "Set-Cookie: "+sessionField+"=; Max-Age=0"...))
+	return s.appendCookieEnd(append(dst, "Set-Cookie: "+sessionField+"=; Max-Age=0"...))
 }
 
 // sessionText returns the text of a session id, from memory if it was made before: signing costs as much as a tenth of a request.

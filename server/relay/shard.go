@@ -58,7 +58,9 @@ func (s *shard) newExchange() *exchange {
 		s.free = s.free[:n-1]
 		return x
 	}
-	return &exchange{}
+	x := &exchange{}
+	x.join()
+	return x
 }
 
 // release puts an exchange, which nothing refers to any more, back into the free list.
@@ -71,6 +73,7 @@ func (s *shard) release(x *exchange) {
 	x.quota.end()
 	x.req.chunks.Reset()
 	*x = exchange{session: session{base: x.session.base[:0]}, req: request{head: head[:0], kept: x.req.kept[:0], chunks: x.req.chunks}}
+	x.join()
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
 	}

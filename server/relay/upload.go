@@ -12,77 +12,77 @@ var errBroken = errors.New("relay: the answer cannot be completed")
 
 // takeBody sends on as much of the request body at the front of in as lane and credit allow, and returns how much that was.
 // When it is nothing the connection is paused.
-func (x *exchange) takeBody(in []byte) int {
-	conn := x.client.conn
+func (r *request) takeBody(in []byte) int {
+	conn := r.x.client.conn
 	switch {
-	case x.req.wantsUpgrade && !x.resp.upgraded: // too early: nobody knows yet which protocol this is
+	case r.wantsUpgrade && !r.x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
 		return 0
-	case x.link == nil: // it waits for a server
-	case x.quota.uploadWaits(x):
+	case r.x.link == nil: // it waits for a server
+	case r.x.quota.uploadWaits(r.x):
 		conn.Pause()
 		return 0
-	case x.link.end.Full():
-		x.waitForLane()
+	case r.x.link.end.Full():
+		r.waitForLane()
 		conn.Pause()
 		return 0
-	case x.req.send.Left() == 0:
-		x.req.starved = true
+	case r.send.Left() == 0:
+		r.starved = true
 		conn.Pause()
 		return 0
 	}
-	if !x.resp.upgraded && x.req.left < 0 {
-		return x.takeChunks(in)
+	if !r.x.resp.upgraded && r.left < 0 {
+		return r.takeChunks(in)
 	}
-	in = in[:min(len(in), x.req.send.Left())]
+	in = in[:min(len(in), r.send.Left())]
 	switch {
-	case x.resp.upgraded:
-		x.upload(in, 0)
+	case r.x.resp.upgraded:
+		r.upload(in, 0)
 		return len(in)
 	default:
-		in = in[:min(int64(len(in)), x.req.left)]
-		x.req.left -= int64(len(in))
-		if x.req.left > 0 {
-			x.upload(in, 0)
+		in = in[:min(int64(len(in)), r.left)]
+		r.left -= int64(len(in))
+		if r.left > 0 {
+			r.upload(in, 0)
 			return len(in)
 		}
-		x.upload(in, lane.FlagLast)
-		x.requestSent()
+		r.upload(in, lane.FlagLast)
+		r.x.requestSent()
 		return len(in)
 	}
 }
 
 // takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer
 // section is taken whole or not at all.
-func (x *exchange) takeChunks(in []byte) int {
-	limits := &x.s.view.limits
+func (r *request) takeChunks(in []byte) int {
+	limits := &r.x.s.view.limits
 	done := 0
 	for {
-		data, n, kind, err := x.req.chunks.Next(in[done:], limits)
+		data, n, kind, err := r.chunks.Next(in[done:], limits)
 		if err != nil {
 			e := err.(*http1.Error) // Next returns nothing else
-			x.s.stats.refusals[e.Reason].Add(1)
-			x.abandon(failRefused, e.Status, e.Text)
+			r.x.s.stats.refusals[e.Reason].Add(1)
+			r.x.abandon(failRefused, e.Status, e.Text)
 			return len(in)
 		}
 		done += n
 		switch kind {
 		case http1.ChunkData:
-			if more := len(data) - x.req.send.Left(); more > 0 {
-				x.req.chunks.Unread(more)
+			if more := len(data) - r.send.Left(); more > 0 {
+				r.chunks.Unread(more)
 				data, done = data[:len(data)-more], done-more
 			}
 			if len(data) == 0 {
 				return done
 			}
-			x.upload(data, 0)
-			if x.req.most > 0 && x.req.came > x.req.most {
-				x.quota.tooLong(x.req.most)
-				x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
+			r.upload(data, 0)
+			if r.most > 0 && r.came > r.most {
+				r.x.quota.tooLong(r.most)
+				r.x.abandon(failTooLarge, failTooLarge.status, "The body of the request is too large.")
 				return len(in)
 			}
 		case http1.ChunkEnd:
-			x.endChunks()
+			r.endChunks()
 			return done
 		default:
 			return done
@@ -91,27 +91,27 @@ func (x *exchange) takeChunks(in []byte) int {
 }
 
 // endChunks ends a chunked request body, with its trailer fields.
-func (x *exchange) endChunks() {
-	if fields := x.req.chunks.Trailer(); len(fields) > 0 {
-		x.req.drop()                                         // of a second sending they would not be part
-		x.s.path = http1.AppendTrailer(x.s.path[:0], fields) // at most lane.MaxControl: see New
-		x.link.end.Send(lane.OpTrailer, lane.FlagLast, x.id, x.s.path)
+func (r *request) endChunks() {
+	if fields := r.chunks.Trailer(); len(fields) > 0 {
+		r.drop()                                                 // of a second sending they would not be part
+		r.x.s.path = http1.AppendTrailer(r.x.s.path[:0], fields) // at most lane.MaxControl: see New
+		r.x.link.end.Send(lane.OpTrailer, lane.FlagLast, r.x.id, r.x.s.path)
 	} else {
-		x.link.end.Send(lane.OpData, lane.FlagLast, x.id, nil)
+		r.x.link.end.Send(lane.OpData, lane.FlagLast, r.x.id, nil)
 	}
-	x.requestSent()
+	r.x.requestSent()
 }
 
-func (x *exchange) upload(data []byte, flags lane.Flags) {
-	x.req.send.Spend(len(data))
-	x.req.came += int64(len(data))
-	x.quota.uploaded(x.s, len(data))
-	x.req.keep(data)
-	if x.client.phase == phaseAnswer && !x.resp.started { // the client did not wait for 100 (Continue)
-		x.client.rateBody()
+func (r *request) upload(data []byte, flags lane.Flags) {
+	r.send.Spend(len(data))
+	r.came += int64(len(data))
+	r.x.quota.uploaded(r.x.s, len(data))
+	r.keep(data)
+	if r.x.client.phase == phaseAnswer && !r.x.resp.started { // the client did not wait for 100 (Continue)
+		r.x.client.rateBody()
 	}
-	x.s.stats.bodyIn.Add(int64(len(data)))
-	x.link.end.SendData(flags, x.id, data)
+	r.x.s.stats.bodyIn.Add(int64(len(data)))
+	r.x.link.end.SendData(flags, r.x.id, data)
 }
 
 // keep keeps a piece of the body as long as that is worth it.
@@ -129,10 +129,13 @@ func (r *request) keep(data []byte) {
 func (r *request) drop() { r.keeps, r.kept = false, r.kept[:0] }
 
 // endUpload ends the client's side of an upgraded connection.
-func (x *exchange) endUpload() {
-	if x.link != nil && !x.req.done {
-		x.req.done = true
-		x.link.end.Send(lane.OpData, lane.FlagLast, x.id, nil)
+func (r *request) endUpload() {
+	if r.x.link != nil && !r.done {
+		r.done = true
+		r.x.link.end.Send(lane.OpData, lane.FlagLast, r.x.id, nil)
+		if r.x.resp.ended {
+			r.x.resp.complete()
+		}
 	}
 }
 
@@ -154,21 +157,21 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 }
 
 // waitForLane has the exchange woken when the lane takes bodies again.
-func (x *exchange) waitForLane() {
-	if !x.req.waiting {
-		x.req.waiting = true
-		x.link.waiters = append(x.link.waiters, x)
+func (r *request) waitForLane() {
+	if !r.waiting {
+		r.waiting = true
+		r.x.link.waiters = append(r.x.link.waiters, r.x)
 	}
 }
 
 // granted takes credit from the enabler.
-func (x *exchange) granted(n uint32) error {
-	if err := x.req.send.Grant(n); err != nil {
+func (r *request) granted(n uint32) error {
+	if err := r.send.Grant(n); err != nil {
 		return err
 	}
-	if x.req.starved && x.client != nil {
-		x.req.starved = false
-		x.client.readOn()
+	if r.starved && r.x.client != nil {
+		r.starved = false
+		r.x.client.readOn()
 	}
 	return nil
 }
@@ -192,22 +195,22 @@ func (v *view) ratePeriod() time.Duration { return max(v.cfg.Relay.BodyGrace, ti
 
 // checkRate cuts a request whose body comes too slowly. Time in which the relay itself did not read does not count, but when
 // nobody has taken the body for as long as an answer may take, the back end is given up.
-func (x *exchange) checkRate() {
-	period, cfg := x.s.view.ratePeriod(), &x.s.view.cfg.Relay
-	if x.client.conn.Paused() {
-		if !x.quota.uploadWaits(x) {
-			x.req.waits++
+func (r *request) checkRate() {
+	period, cfg := r.x.s.view.ratePeriod(), &r.x.s.view.cfg.Relay
+	if r.x.client.conn.Paused() {
+		if !r.x.quota.uploadWaits(r.x) {
+			r.waits++
 		}
-		if cfg.ResponseTimeout > 0 && time.Duration(x.req.waits)*period >= cfg.ResponseTimeout {
-			x.fail(failBodyTimeout, "The back-end server did not take the request.")
+		if cfg.ResponseTimeout > 0 && time.Duration(r.waits)*period >= cfg.ResponseTimeout {
+			r.x.fail(failBodyTimeout, "The back-end server did not take the request.")
 			return
 		}
-		x.client.enter(phaseBody, period)
+		r.x.client.enter(phaseBody, period)
 		return
 	}
-	if least := float64(cfg.BodyMinRate) * period.Seconds(); float64(x.req.came-x.req.rated) < least {
-		x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
+	if least := float64(cfg.BodyMinRate) * period.Seconds(); float64(r.came-r.rated) < least {
+		r.x.abandon(failClientTimeout, failClientTimeout.status, "The body of the request came too slowly.")
 		return
 	}
-	x.client.rateBody()
+	r.x.client.rateBody()
 }
