@@ -77,8 +77,9 @@ func checkDump(t *testing.T, cfg *config.Config) {
 // clearSecrets takes away what a dump masks, and what is wrong without.
 func clearSecrets(cfg *config.Config) {
 	for i := range cfg.Relay.Backends {
-		cfg.Relay.Backends[i].Token = ""
+		cfg.Relay.Backends[i].Token, cfg.Relay.Backends[i].SecondToken = "", ""
 	}
+	cfg.Relay.Trust.AffinityKey, cfg.Relay.Trust.AutoConfig = "", ""
 	e := &cfg.Engine
 	e.ControlPassword, e.Defaults.Password = "", ""
 	for i := range e.Modes {

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"reflect"
 	"testing"
@@ -21,11 +22,13 @@ func load(s config.Sources, texts map[string][]byte) (*config.Config, []config.W
 	return config.Load(s)
 }
 
-// FuzzRSConfig reads an rs.config, which may include another one. Whatever is found wrong has a file and a line; what is
-// right is the same after it went through a dump, but for the tokens, which a dump masks.
+// FuzzRSConfig reads an rs.config, which may include another one and name variables. Whatever is found wrong has a file and a line; what is
+// right can be said in TOML as well, and is the same after it went through a dump, but for the secrets, which a dump masks.
 func FuzzRSConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, included []byte, strict bool) {
-		cfg, warnings, err := load(config.Sources{RSConfig: "rs.config", Strict: strict}, map[string][]byte{"rs.config": text, "included": included})
+		cfg, warnings, err := load(config.Sources{
+			RSConfig: "rs.config", Strict: strict, ExpandEnv: !strict, Environ: []string{"A=a b", "N=3", "B=\xff"},
+		}, map[string][]byte{"rs.config": text, "included": included})
 		var mistakes *config.Error
 		if err != nil && (!errors.As(err, &mistakes) || len(mistakes.Problems) == 0 || cfg != nil) {
 			t.Fatalf("config %v, error %v", cfg, err)
@@ -42,6 +45,9 @@ func FuzzRSConfig(f *testing.F) {
 			if w.Text == "" || w.File != "" && (w.Line < 1 || w.Col < 1) {
 				t.Errorf("a warning without its place: %+v", w)
 			}
+		}
+		if err := config.Export(io.Discard, cfg); err != nil {
+			t.Fatal(err)
 		}
 		clearSecrets(cfg)
 		var dump bytes.Buffer

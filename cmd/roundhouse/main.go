@@ -68,7 +68,7 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newCall(environ), newEngine(), newEngines(),
+	root.AddCommand(newServe(environ), newCheck(environ), newImport(environ), newCall(environ), newEngine(), newEngines(),
 		newPub(environ), newSub(environ), newRequest(environ), newReload(), newRshost(environ), newVersion())
 	return root
 }
@@ -82,6 +82,7 @@ func addSources(cmd *cobra.Command, s *config.Sources) {
 	flags.StringVar(&s.EServer, "eserver", "", "read an eserver.cfg `file`")
 	flags.StringVar(&s.RTServer, "rtserver", "", "read an rtserver.cm `file`, after the files of the same name in RTHOME/standard and HOME")
 	flags.StringArrayVar(&s.Set, "set", nil, "set one `key=value`, as relay.listen=:8080; may be given several times")
+	flags.BoolVarP(&s.ExpandEnv, "expand-env", "e", false, "make ${NAME} and ${NAME:-DEFAULT} in values of the rs.config stand for environment variables")
 	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config, key of the eserver.cfg or option of the rtserver.cm a mistake")
 	s.Echo = func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }
 }

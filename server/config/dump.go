@@ -2,6 +2,8 @@ package config
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -11,38 +13,105 @@ import (
 	"time"
 )
 
-// Dump writes cfg to w as a TOML file that Load reads back, but for the tokens, which are masked and will be refused.
+// Dump writes cfg to w as a TOML file that Load reads back, but for the secrets, which are masked and will be refused.
 // The error is that of w.
 func Dump(w io.Writer, cfg *Config) error {
-	out := bufio.NewWriter(w)
-	dumpTable(out, "", reflect.ValueOf(cfg).Elem())
-	return out.Flush() // errors of earlier writes stick
+	d := dumper{out: bufio.NewWriter(w)}
+	d.table("", reflect.ValueOf(cfg).Elem(), reflect.Value{})
+	return d.out.Flush() // errors of earlier writes stick
 }
 
-// dumpTable writes the values of a table, then the tables in it.
-func dumpTable(out *bufio.Writer, path string, table reflect.Value) {
+// Export writes to w what of cfg is not as in Default, as a TOML file that Load reads as cfg, secrets in clear: a line at its start says so
+// if there are any. The error is that of w, or of a cfg that no such file can express: then what was written is not to be used.
+func Export(w io.Writer, cfg *Config) error {
+	var text bytes.Buffer
+	d := dumper{out: bufio.NewWriter(&text), clear: true, always: map[string]bool{
+		// What Load chooses where nothing is said depends on other keys.
+		"relay.listen": true, "engine.listen": true, "router.listen": true, "relay.access_log": cfg.Log.Format == "rs",
+	}}
+	d.table("", reflect.ValueOf(cfg).Elem(), reflect.ValueOf(Default()).Elem())
+	_ = d.out.Flush() // a bytes.Buffer takes everything
+	const name = "export"
+	again, _, err := Load(Sources{TOML: name, ReadFile: func(string) ([]byte, error) { return text.Bytes(), nil }})
+	if err != nil {
+		return fmt.Errorf("config: this cannot be said in TOML: %w", err)
+	}
+	want := *cfg
+	want.Demo = false
+	if !reflect.DeepEqual(*again, want) {
+		return errors.New("config: this cannot be said in TOML") // Load has derived it from something that is gone
+	}
+	if d.secrets {
+		if _, err := io.WriteString(w, "# Tokens and passwords stand here in clear text: nobody else may read this file.\n"); err != nil {
+			return err
+		}
+	}
+	_, err = w.Write(bytes.TrimLeft(text.Bytes(), "\n"))
+	return err
+}
+
+// dumper writes tables as TOML.
+type dumper struct {
+	out     *bufio.Writer
+	clear   bool            // secrets are not masked
+	always  map[string]bool // keys that are written although they are as in the defaults
+	secrets bool            // a secret has been written
+}
+
+// table writes the values of a table, then the tables in it; those that are as in defaults are left out, unless there are none.
+func (d *dumper) table(path string, table, defaults reflect.Value) {
 	mode, ofMode := table.Addr().Interface().(*EngineMode)
 	for f := range fieldsOf(table) {
 		if ofMode && path == "engine.mode." && f.name != "mode" && !mode.holds(f.index) {
 			continue // as in engine.defaults
 		}
-		if f.value.Kind() != reflect.Struct && !isTables(f.value) {
-			fmt.Fprintf(out, "%s = %s\n", f.name, formatTOML(f))
+		if f.value.Kind() != reflect.Struct && !isTables(f.value) && d.differs(path, f, defaults, ofMode) {
+			d.secrets = d.secrets || f.unit == "secret" && f.value.String() != ""
+			if f.unit == "secret" && d.clear {
+				f.unit = ""
+			}
+			fmt.Fprintf(d.out, "%s = %s\n", f.name, formatTOML(f))
 		}
 	}
 	for f := range fieldsOf(table) {
 		name := path + f.name
+		var inner reflect.Value // the defaults of f
+		if defaults.IsValid() {
+			inner = defaults.Field(f.index)
+		}
 		switch {
 		case f.value.Kind() == reflect.Struct:
-			fmt.Fprintf(out, "\n[%s]\n", name)
-			dumpTable(out, name+".", f.value)
+			if d.anyDiffers(name+".", f.value, inner) {
+				fmt.Fprintf(d.out, "\n[%s]\n", name)
+			}
+			d.table(name+".", f.value, inner)
 		case isTables(f.value):
 			for i := range f.value.Len() {
-				fmt.Fprintf(out, "\n[[%s]]\n", name)
-				dumpTable(out, name+".", f.value.Index(i))
+				fmt.Fprintf(d.out, "\n[[%s]]\n", name)
+				var element reflect.Value
+				if defaults.IsValid() {
+					element, _ = appendDefault(reflect.New(f.value.Type()).Elem())
+				}
+				d.table(name+".", f.value.Index(i), element)
 			}
 		}
 	}
+}
+
+// differs tells whether a value is to be written. Of a mode, what is written is what it holds.
+func (d *dumper) differs(path string, f field, defaults reflect.Value, ofMode bool) bool {
+	return !defaults.IsValid() || ofMode && path == "engine.mode." || d.always[path+f.name] ||
+		!reflect.DeepEqual(f.value.Interface(), defaults.Field(f.index).Interface())
+}
+
+// anyDiffers tells whether a table has values of its own to write.
+func (d *dumper) anyDiffers(path string, table, defaults reflect.Value) bool {
+	for f := range fieldsOf(table) {
+		if f.value.Kind() != reflect.Struct && !isTables(f.value) && d.differs(path, f, defaults, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // formatTOML returns a value as TOML.
