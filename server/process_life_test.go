@@ -132,3 +132,31 @@ func TestEnablerTellsSystemd(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// TestEnablerIsWatched asks an enabler for its health and metrics.
+func TestEnablerIsWatched(t *testing.T) {
+	backend := startCounted(t, "alive", "").addr
+	addr := freeAddr(t)
+	e := startCommand(t, rsoeIn(t, t.TempDir(), enablerArgs(t, addr, "s1", backend, "-metrics", "127.0.0.1:0")...))
+	url := "http://" + e.listens("admin")
+	if o := ask("GET", url+"/healthz", ""); o.status != 200 {
+		t.Error("/healthz", o)
+	}
+	eventually(t, "it is not ready", func() bool {
+		o := ask("GET", url+"/readyz", "")
+		return o.status == 503 && o.body == "no lane to a relay\n"
+	})
+	r := startRelayChild(t, addr, "")
+	eventually(t, "it is ready", func() bool { return ask("GET", url+"/readyz", "").status == 200 })
+	r.up(2)
+	for range 3 {
+		if o := ask("GET", r.url("/"), ""); o.status != 200 {
+			t.Error(o)
+		}
+	}
+	eventually(t, "it counts", func() bool {
+		text := ask("GET", url+"/metrics", "").body
+		return strings.Contains(text, "\nrsoe_lanes 2\n") && strings.Contains(text, "\nrsoe_requests_total 3\n") && strings.Contains(text, "\nrsoe_back_end_up 1\n") &&
+			strings.Contains(text, "\nrsoe_requests_in_flight 0\n")
+	})
+}

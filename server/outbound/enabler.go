@@ -66,11 +66,17 @@ const drainTime = 30 * time.Second
 // Run serves until ctx ends; then it takes no new requests, lets those in flight end, and returns nil. An error means that it
 // could not start: later failures are logged and tried again for ever.
 func Run(ctx context.Context, cfg *config.Enabler, log *slog.Logger) error {
-	return RunReady(ctx, cfg, log, func() {})
+	return RunHooked(ctx, cfg, log, Hooks{})
 }
 
-// RunReady is Run, and calls ready once, when the first lane is up. That happens on a loop: ready must not block.
-func RunReady(ctx context.Context, cfg *config.Enabler, log *slog.Logger, ready func()) error {
+// Hooks are called once each; a nil one is not.
+type Hooks struct {
+	Started func(*Enabler) // before anything is opened
+	Ready   func()         // when the first lane is up: on a loop, so it must not block
+}
+
+// RunHooked is Run with hooks.
+func RunHooked(ctx context.Context, cfg *config.Enabler, log *slog.Logger, h Hooks) error {
 	g, err := loop.New(loop.Options{Logger: log})
 	if err != nil {
 		return err
@@ -82,7 +88,12 @@ func RunReady(ctx context.Context, cfg *config.Enabler, log *slog.Logger, ready 
 		_ = g.Stop(stopNow) // nothing is open yet
 		return err
 	}
-	e.ready = sync.OnceFunc(ready)
+	if h.Ready != nil {
+		e.ready = sync.OnceFunc(h.Ready)
+	}
+	if h.Started != nil {
+		h.Started(e)
+	}
 	e.Serve(ctx)
 	stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
