@@ -64,6 +64,9 @@ type fakeRelay struct {
 	// Before it is called: false means that it has answered itself.
 	judge atomic.Pointer[func(net.Conn, *http.Request) bool]
 	https atomic.Int32 // the port for TLS that it names
+	// Before it is started: how many lanes it wants, which is how many loops the enabler has (0: one), and what it says of limits.
+	lanes  int
+	limits string
 }
 
 func startFakeRelay(t *testing.T) *fakeRelay {
@@ -111,7 +114,8 @@ func (r *fakeRelay) serve(c net.Conn) {
 		r.down <- c
 	default:
 		_, port, _ := net.SplitHostPort(r.addr)
-		body := fmt.Sprintf(`{"peers":[{"host":"127.0.0.1","http_port":%s,"https_port":%d,"lanes":1}]}`, port, r.https.Load())
+		body := fmt.Sprintf(`{"peers":[{"host":"127.0.0.1","http_port":%s,"https_port":%d,"lanes":%d}],"limits":{%s}}`,
+			port, r.https.Load(), max(r.lanes, 1), r.limits)
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		c.Close()
 	}
@@ -160,7 +164,7 @@ func startEnablerWith(t *testing.T, r *fakeRelay, backend string, change func(*c
 	t.Helper()
 	log := &text{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	g, err := loop.New(loop.Options{Loops: 1, Logger: logger})
+	g, err := loop.New(loop.Options{Loops: max(r.lanes, 1), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

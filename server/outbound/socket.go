@@ -285,16 +285,15 @@ func (t *sockets) bring(n uint32, to *shard) {
 		}
 		return
 	}
-	if w := t.wanted[n]; w != nil { // it is on its way here
+	home, w := t.sh.e.away.home(t.sh.e, n), t.wanted[n]
+	switch {
+	case home == t.sh && w != nil: // it is on its way here
 		w.shards = append(w.shards, to)
-		return
-	}
-	home := t.sh.e.away.home(t.sh.e, n)
-	if home == t.sh || home == to { // nobody has it any more
+	case home == t.sh, home == to: // nobody has it any more
 		to.loop.Post(func() { to.sockets.gone(n) })
-		return
+	default: // it has moved on; what this loop wants itself it will be told: two that wait for each other would wait for ever
+		home.loop.Post(func() { home.sockets.bring(n, to) })
 	}
-	home.loop.Post(func() { home.sockets.bring(n, to) })
 }
 
 // moveTo takes b, which is idle, to another loop with all that waits for it. Until it has come there nobody touches it.
@@ -343,7 +342,16 @@ func (b *backend) arrived(*loop.Conn) {
 			b.queue = append(b.queue, waiter{sh: sh})
 		}
 	}
-	t.rest(b)
+	if len(b.queue) == 0 || b.queue[0].s != nil {
+		t.rest(b)
+		return
+	}
+	n := b.number
+	t.sh.loop.Post(func() { // it cannot leave while it arrives
+		if t.byNumber[n] == b && b.s == nil {
+			t.rest(b)
+		}
+	})
 }
 
 // lostOnTheWay follows the end of a connection between two loops, on either.

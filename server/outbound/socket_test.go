@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,9 @@ import (
 type laneReader struct {
 	l      *fakeLane
 	body   io.Reader
+	dump   func() string
 	reader lane.Reader
+	quiet  bool          // resets are expected
 	kept   []lane.Packet // of other streams than those that were waited for
 }
 
@@ -66,7 +69,7 @@ func (r *laneReader) keep(in []byte) {
 			r.l.t.Fatal(err)
 		}
 		in = in[n:]
-		if code, text, _ := lane.ParseReset(p.Data); p.Op == lane.OpReset && code != lane.CodeCancelled && code != lane.CodeAffinityLost {
+		if code, text, _ := lane.ParseReset(p.Data); p.Op == lane.OpReset && !r.quiet && code != lane.CodeCancelled && code != lane.CodeAffinityLost {
 			r.l.t.Errorf("stream %d: reset, code %d: %s", p.Stream, code, text)
 		}
 		if p.Op != 0 {
@@ -266,5 +269,116 @@ func TestEpoch(t *testing.T) {
 	l.ask(3, lane.Socket{}, "/")
 	if now, p := in.answer(3); now.Epoch == old.Epoch || p == port {
 		t.Errorf("connection %v, port %s; before it was %v, %s", now, p, old, port)
+	}
+}
+
+// TestSessionOverOtherLoops has sessions come over the lanes of different loops, in turn and at once: each keeps its connection, which
+// moves with it.
+func TestSessionOverOtherLoops(t *testing.T) {
+	const loops, sessions, rounds = 3, 8, 30
+	r := startFakeRelay(t)
+	r.lanes = loops
+	addr, _, _ := startPorts(t)
+	e, _ := startEnabler(t, r, addr)
+	var lanes [loops]*laneReader
+	for i := range lanes {
+		lanes[i] = newLaneReader(r.accept(true))
+	}
+	id := uint32(0)
+	var sockets [sessions]lane.Socket
+	var ports [sessions]string
+	for i := range sessions {
+		id++
+		in := lanes[i%loops]
+		in.l.ask(id, lane.Socket{}, "/")
+		sockets[i], ports[i] = in.answer(id)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	type asked struct {
+		in      *laneReader
+		id      uint32
+		session int
+	}
+	for range rounds {
+		var all []asked
+		for i := range sessions {
+			for range 1 + rng.IntN(3) { // at once
+				id++
+				a := asked{lanes[rng.IntN(loops)], id, i}
+				a.in.l.ask(id, sockets[i], "/")
+				if rng.IntN(8) == 0 {
+					a.in.l.send(lane.AppendReset(nil, id, 0, lane.CodeCancelled, ""))
+					continue
+				}
+				all = append(all, a)
+			}
+		}
+		for _, a := range all {
+			socket, port := a.in.answer(a.id)
+			if port != ports[a.session] && socket == sockets[a.session] {
+				t.Fatalf("session %d: port %s under connection %v, which is port %s", a.session, port, socket, ports[a.session])
+			}
+			if socket != sockets[a.session] { // a request that was cancelled took it along: the session has moved on
+				sockets[a.session], ports[a.session] = socket, port
+			}
+		}
+	}
+	for i := range sessions { // nothing is cancelled any more: each has settled
+		for n := range 3 * loops {
+			id++
+			in := lanes[n%loops]
+			in.l.ask(id, sockets[i], "/")
+			socket, port := in.answer(id)
+			if n == 0 {
+				sockets[i], ports[i] = socket, port
+			} else if socket != sockets[i] || port != ports[i] {
+				t.Errorf("session %d moved on from %v to %v over lane %d", i, sockets[i], socket, n%loops)
+			}
+		}
+	}
+	eventually(t, "nothing is left", func() bool { return e.Stats().Streams == 0 })
+}
+
+// TestSessionWaitsOnOtherLoops has requests of one session wait for its connection on every loop, while it is busy on one.
+func TestSessionWaitsOnOtherLoops(t *testing.T) {
+	const loops = 3
+	r := startFakeRelay(t)
+	r.lanes = loops
+	addr, came, release := startPorts(t)
+	e, _ := startEnabler(t, r, addr)
+	var lanes [loops]*laneReader
+	for i := range lanes {
+		lanes[i] = newLaneReader(r.accept(true))
+	}
+	lanes[0].l.ask(1, lane.Socket{}, "/")
+	socket, port := lanes[0].answer(1)
+	<-came
+	lanes[1].l.ask(2, socket, "/wait")
+	<-came
+	id := uint32(2)
+	for range 5 {
+		for _, in := range lanes {
+			id++
+			in.l.ask(id, socket, "/")
+		}
+	}
+	eventually(t, "all have come", func() bool { return e.Stats().Requests == int64(id) })
+	select {
+	case path := <-came:
+		t.Errorf("%s did not wait", path)
+	default:
+	}
+	release <- struct{}{}
+	if got, p := lanes[1].answer(2); got != socket || p != port {
+		t.Errorf("connection %v, port %s; want %v, %s", got, p, socket, port)
+	}
+	id = 2
+	for range 5 {
+		for _, in := range lanes {
+			id++
+			if got, p := in.answer(id); got != socket || p != port {
+				t.Errorf("stream %d: connection %v, port %s; want %v, %s", id, got, p, socket, port)
+			}
+		}
 	}
 }
