@@ -94,7 +94,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *child {
 	return c
 }
 
-func tail(s string) string { return s[max(0, len(s)-3000):] }
+func tail(s string) string { return s[max(0, len(s)-9000):] }
 
 // signal sends a signal; that the program is gone is no error.
 func (c *child) signal(s os.Signal) { _ = c.cmd.Process.Signal(s) }
@@ -197,7 +197,13 @@ func (r *relayChild) url(path string) string {
 // startEnablerChild starts an enabler of server id; -d is one second.
 func startEnablerChild(t testing.TB, relay, id, backend string, more ...string) *child {
 	t.Helper()
-	args := append([]string{"-f", "f", "-id", id, "-t", "secret", "-d", "1", "-v", "1", "-log", "json"}, more...)
+	return startEnablerOf(t, relay, "f", id, backend, more...)
+}
+
+// startEnablerOf is startEnablerChild for another farm.
+func startEnablerOf(t testing.TB, relay, farm, id, backend string, more ...string) *child {
+	t.Helper()
+	args := append([]string{"-f", farm, "-id", id, "-t", "secret", "-d", "1", "-v", "1", "-log", "json"}, more...)
 	return start(t, binary(t, "rsoe"), append(args, "-cr", connString(t, relay), "-cs", connString(t, backend))...)
 }
 

@@ -63,7 +63,9 @@ func needRestart(before, after *config.Config) (keys []string) {
 func (s *shard) adopt(v *view, news bool) {
 	before := s.view
 	s.view = v
-	s.roster = farm.NewRoster[*link](v.table)
+	roster := farm.NewRoster[*link](v.table)
+	roster.Inherit(s.roster)
+	s.roster = roster
 	s.signer = farm.NewSigner(v.affinityKey)
 	clear(s.sessions)
 	s.adoptFarms(before)

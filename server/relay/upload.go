@@ -18,8 +18,8 @@ func (r *request) takeBody(in []byte) int {
 	case r.wantsUpgrade && !r.x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
 		return 0
-	case r.x.link == nil: // it waits for a server
-	case r.x.quota.uploadWaits(r.x):
+	case r.x.link == nil, // it waits for a server
+		r.x.quota.uploadWaits(r.x):
 		conn.Pause()
 		return 0
 	case r.x.link.end.Full():

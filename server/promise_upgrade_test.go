@@ -1,0 +1,239 @@
+package server_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// upgrade has the newest process replaced, and returns when the new one serves. The old one may go on as long as it has something to do.
+func (g *generations) upgrade() {
+	g.t.Helper()
+	old := len(g.pids) - 1
+	if err := syscall.Kill(g.pids[old], syscall.SIGUSR2); err != nil {
+		g.t.Fatal(err)
+	}
+	eventually(g.t, "a new process serves", func() bool { return len(g.records("a new process serves")) == old+1 })
+	pid, _ := g.records("a new process serves")[old]["pid"].(float64)
+	g.pids = append(g.pids, int(pid))
+}
+
+// haproxyFor starts HAProxy before HTTP servers, and returns its address. Its health checks ask checks/readyz, and what could not be
+// connected to is tried elsewhere; it never sends a request twice.
+func haproxyFor(t testing.TB, servers, checks []string) string {
+	t.Helper()
+	addr, dir := unusedAddr(t), t.TempDir()
+	var list strings.Builder
+	for i, s := range servers {
+		port := checks[i][strings.LastIndexByte(checks[i], ':')+1:]
+		fmt.Fprintf(&list, "  server r%d %s check inter 100ms fall 1 rise 1 port %s\n", i, s, port)
+	}
+	conf := fmt.Sprintf(`global
+  maxconn 4000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option redispatch 1
+  retries 3
+frontend f
+  bind %s
+  default_backend relays
+backend relays
+  option httpchk GET /readyz
+%s`, addr, list.String())
+	path := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runProgram(t, addr, "haproxy", "-db", "-f", path)
+	return addr
+}
+
+// echoSum answers with as many bytes as the query wants, made of its number, and with the sum of what came.
+func echoSum(w http.ResponseWriter, q *http.Request) {
+	size, _ := strconv.Atoi(q.URL.Query().Get("size"))
+	sum := sha256.New()
+	_, _ = io.Copy(sum, q.Body) // what is missing shows in the sum
+	w.Header().Set("Request-Sum", fmt.Sprintf("%x", sum.Sum(nil)))
+	_, _ = w.Write(bodyOf(q.URL.Query().Get("n"), size))
+}
+
+// bodyOf are bytes that nobody else has.
+func bodyOf(seed string, size int) []byte {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(seed)) // never fails
+	x := h.Sum64() | 1
+	b := make([]byte, size)
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = byte(x)
+	}
+	return b
+}
+
+// sumLoad sends requests by several clients and judges every byte of the answers.
+type sumLoad struct {
+	url                    string
+	sent, answered, failed atomic.Int64
+	first                  sync.Once
+	why                    string // of the first failure
+}
+
+// run sends n requests by so many clients, of which one in eight is a POST.
+func (l *sumLoad) run(n, clients int) {
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	var wg sync.WaitGroup
+	next := new(atomic.Int64)
+	for range clients {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				l.sent.Add(1)
+				if err := l.one(transport, i); err != nil {
+					l.failed.Add(1)
+					l.first.Do(func() { l.why = err.Error() })
+				} else {
+					l.answered.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (l *sumLoad) one(transport *http.Transport, i int64) error {
+	seed, size := strconv.FormatInt(i, 10), int(i%16)*64
+	if i%1000 == 0 {
+		size = 300 << 10
+	}
+	method, sent := "GET", []byte(nil)
+	if i%8 == 0 {
+		method, sent = "POST", bodyOf("sent"+seed, int(i%4096))
+	}
+	q, err := http.NewRequest(method, fmt.Sprintf("%s?n=%s&size=%d", l.url, seed, size), strings.NewReader(string(sent)))
+	if err != nil {
+		return err
+	}
+	resp, err := transport.RoundTrip(q)
+	if err != nil {
+		return fmt.Errorf("%s %d: %w", method, i, err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %d: %w", method, i, err)
+	case resp.StatusCode != 200:
+		return fmt.Errorf("%s %d: %s %q", method, i, resp.Status, got)
+	case sha256.Sum256(got) != sha256.Sum256(bodyOf(seed, size)):
+		return fmt.Errorf("%s %d: %d bytes that are not its own", method, i, len(got))
+	case resp.Header.Get("Request-Sum") != fmt.Sprintf("%x", sha256.Sum256(sent)):
+		return fmt.Errorf("%s %d: the back end got another body", method, i)
+	}
+	return nil
+}
+
+// TestPromise01 replaces the running program behind HAProxy, under load, again and again: nothing is refused, cut or lost.
+func TestPromise01(t *testing.T) {
+	requests, upgrades := 60_000, 4
+	if racing {
+		requests = 15_000
+	}
+	if isFull() {
+		requests, upgrades = 1_000_000, 20
+	}
+	g := startGenerations(t, binary(t, "roundhouse"), "serve", "-c", relayFile(t, "127.0.0.1:0", ""))
+	relay, admin := g.addrs()
+	startEnablerChild(t, relay, "s1", startBackend(t, echoSum))
+	eventually(t, "its lanes are up", func() bool { return len(g.records("lane up")) >= 2 })
+	l := &sumLoad{url: "http://" + haproxyFor(t, []string{relay}, []string{admin}) + "/cli/iarelayserver/f/"}
+	eventually(t, "HAProxy serves", func() bool { return ask("GET", l.url, "").status == 200 })
+	done := make(chan struct{})
+	go func() { defer close(done); l.run(requests, 64) }() // ends when all are sent; the test waits for it
+	for i := range upgrades {
+		eventually(t, "it is time", func() bool { return l.sent.Load() > int64(requests*(i+1)/(upgrades+1)) })
+		g.upgrade()
+	}
+	<-done
+	t.Logf("%d upgrades: %d sent, %d answered, %d lost", upgrades, l.sent.Load(), l.answered.Load(), l.failed.Load())
+	if l.failed.Load() > 0 {
+		t.Error(l.why)
+	}
+}
+
+// TestPromise03 replaces the running program while a request is in flight on each lane of many enablers, and an upgraded connection as
+// well: what runs is finished by the old process, what comes is answered by the new one.
+func TestPromise03(t *testing.T) {
+	enablers, upgrades := 10, 3 // two lanes each
+	if isFull() {
+		enablers, upgrades = 100, 20
+	}
+	var more strings.Builder
+	for i := range enablers {
+		fmt.Fprintf(&more, "\n[[relay.farm]]\nid = \"g%[1]d\"\nactive_cookie = false\nactive_header = false\n"+
+			"[[relay.backend]]\nfarm = \"g%[1]d\"\nid = \"s\"\ntoken = \"secret\"\n", i)
+	}
+	g := startGenerations(t, binary(t, "roundhouse"), "serve", "-c", relayFile(t, "127.0.0.1:0", more.String()))
+	relay, _ := g.addrs()
+	var gate atomic.Pointer[chan struct{}]
+	var came atomic.Int64
+	backend := startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/slow" {
+			here := *gate.Load()
+			came.Add(1)
+			<-here
+		}
+		fmt.Fprint(w, "done")
+	})
+	for i := range enablers {
+		startEnablerOf(t, relay, "g"+strconv.Itoa(i), "s", backend)
+	}
+	eventually(t, "all lanes are up", func() bool { return len(g.records("lane up")) == 2*enablers })
+	lost := 0
+	for range upgrades {
+		here := make(chan struct{})
+		gate.Store(&here)
+		before := came.Load()
+		outcomes := make(chan outcome, 2*enablers)
+		for i := range 2 * enablers {
+			go func() {
+				outcomes <- ask("GET", fmt.Sprintf("http://%s/cli/iarelayserver/g%d/slow", relay, i%enablers), "")
+			}() // ends with its request
+		}
+		eventually(t, "all are at the back end", func() bool { return came.Load() == before+int64(2*enablers) })
+		g.upgrade()
+		for i := range enablers {
+			if o := ask("POST", fmt.Sprintf("http://%s/cli/iarelayserver/g%d/", relay, i), "body"); o.status != 200 || o.body != "done" {
+				t.Errorf("after an upgrade: %v", o)
+				lost++
+			}
+		}
+		close(here)
+		for range 2 * enablers {
+			if o := <-outcomes; o.status != 200 || o.body != "done" || o.err != nil {
+				t.Errorf("in flight at an upgrade: %v", o)
+				lost++
+			}
+		}
+	}
+	t.Logf("%d lanes, %d upgrades: %d lost", 2*enablers, upgrades, lost)
+	for i := range upgrades {
+		if code := g.exit(i); code != 0 {
+			t.Errorf("process %d: exit code %d", i, code)
+		}
+	}
+}
