@@ -140,16 +140,22 @@ func (s *Server) reloadAction(r admin.Request) (string, error) {
 }
 
 func (s *Server) archiveAction(admin.Request) (string, error) {
-	h := s.control.hooks.Load()
-	if h == nil || h.ArchiveLog == nil {
-		return "", errNoHook
+	var names []string
+	archives := []func() (string, error){s.relay.ArchiveRecords}
+	if h := s.control.hooks.Load(); h != nil && h.ArchiveLog != nil {
+		archives = append(archives, h.ArchiveLog)
 	}
-	name, err := h.ArchiveLog()
-	switch {
-	case err != nil:
-		return "", err
-	case name == "":
-		return "", errors.New("the log goes to no file")
+	for _, archive := range archives {
+		name, err := archive()
+		if err != nil {
+			return "", err
+		}
+		if name != "" {
+			names = append(names, name)
+		}
 	}
-	return name, nil
+	if len(names) == 0 {
+		return "", errors.New("neither the log nor the records of requests go to a file")
+	}
+	return strings.Join(names, "\n"), nil
 }

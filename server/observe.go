@@ -29,6 +29,8 @@ func first[T any](limit int, rows []T) ([]T, bool) {
 // metrics reads the counters of the whole server.
 func (s *Server) metrics() []admin.Metric {
 	all := relayMetrics(s.relay.Totals())
+	all = append(all, s.controlMetrics()...)
+	all = append(all, farmMetrics(s.relay.FarmTotals())...)
 	all = append(all, backendMetrics(s.relay.Servers())...)
 	all = append(all, limitMetrics(s.relay.Limited()))
 	if s.engine != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strconv"
 
 	"roundhouse/server/admin"
 	"roundhouse/server/relay"
@@ -44,30 +45,65 @@ func (s *Server) unready(farm string) []string {
 }
 
 func relayMetrics(t relay.Totals) []admin.Metric {
-	classes := admin.Metric{Name: "rs_requests_total", Help: "Requests that were answered, by the class of the status.", Labels: []string{"class"}}
-	for i := 1; i < len(t.Responses); i++ { // no status begins with 0
-		classes.Samples = append(classes.Samples, admin.Sample{Values: []string{fmt.Sprintf("%dxx", i)}, Value: float64(t.Responses[i])})
-	}
 	return []admin.Metric{
-		classes,
-		{Name: "rs_request_seconds", Help: "Time from the head of a request to the end of its answer.", Kind: admin.Histogram,
-			Samples: []admin.Sample{{Distribution: latency(t)}}},
-		byLabel("rs_errors_total", "Answers that the relay server made itself, by error.", "rse", t.Failures),
 		byLabel("rs_refusals_total", "Malformed requests, by what was wrong.", "reason", t.Refusals),
-		byLabel("rs_bytes_total", "Bytes of bodies from clients (in) and to them (out).", "dir", map[string]int64{"in": t.BodyIn, "out": t.BodyOut}),
 		counter("rs_retries_total", "Requests that were sent to a second back-end server.", t.Retries),
-		counter("rs_dropped_log_lines_total", "Lines of the access log that were dropped because the disk was slow.", t.LogDropped),
-		gauge("rs_inflight", "Requests that have begun and not ended.", t.InFlight),
+		counter("rs_dropped_log_lines_total", "Records of requests that were dropped because the disk was slow.", t.LogDropped),
+		gauge("rs_requests_in_flight", "Requests that have begun and not ended.", t.InFlight),
 		gauge("rs_clients", "Connections of clients.", t.Clients),
 		gauge("rs_lanes", "Lanes of outbound enablers.", t.Lanes),
-		gauge("rs_websockets", "Connections that were upgraded, to WebSocket or another protocol.", t.Upgraded),
 		gauge("rs_buffer_bytes", "Bytes of bodies that are held back for slow clients.", t.Held),
 	}
 }
 
-// latency is the distribution of the time that requests took.
-func latency(t relay.Totals) *admin.Distribution {
-	return distributionOf(relay.LatencyBounds(), t.Latency[:], t.LatencySum)
+// controlMetrics are those of the configuration.
+func (s *Server) controlMetrics() []admin.Metric {
+	return []admin.Metric{
+		gauge("rs_config_generation", "Number of the configuration in force: 1 from the start, and one more for each reload.", s.Generation()),
+		byLabel("rs_config_reload_total", "Configurations that were put in force (ok) and that had mistakes (failed).", "result",
+			map[string]int64{"ok": s.Generation() - 1, "failed": s.control.failed.Load()}),
+	}
+}
+
+// farmMetrics are the counters of farms. The farm "" is of requests that named none that there is.
+func farmMetrics(farms []relay.FarmTotals) []admin.Metric {
+	requests := admin.Metric{Name: "rs_requests_total", Help: "Requests that have ended, by status; the relay's own answers included.",
+		Labels: []string{"farm", "code", "method"}}
+	errs := admin.Metric{Name: "rs_errors_total", Help: "Requests that failed at the relay server, by error.", Labels: []string{"farm", "rse"}}
+	seconds := admin.Metric{Name: "rs_request_seconds", Kind: admin.Histogram, Labels: []string{"farm", "phase"},
+		Help: "Time from the head of a request until it was sent on (assign), from its end until the answer began (rtp), and to the end of its answer (total)."}
+	bytes := admin.Metric{Name: "rs_bytes_total", Help: "Bytes of bodies from clients (in) and to them (out).", Labels: []string{"farm", "dir"}}
+	affinity := admin.Metric{Name: "rs_affinity_total", Help: "Requests by what became of their binding to a back-end server.", Labels: []string{"farm", "result"}}
+	limited := admin.Metric{Name: "rs_limited_total", Help: "How often a limit of the farm was met, by limit.", Labels: []string{"farm", "reason"}}
+	upgraded := admin.Metric{Name: "rs_websockets", Help: "Connections that are upgraded, to WebSocket or another protocol.", Kind: admin.Gauge,
+		Labels: []string{"farm"}}
+	for _, f := range farms {
+		for _, n := range f.Answers {
+			requests.Add(float64(n.N), f.Farm, strconv.Itoa(n.Code), n.Method)
+		}
+		for name, n := range f.Failures {
+			errs.Add(float64(n), f.Farm, name)
+		}
+		if f.Farm == "" {
+			continue
+		}
+		for phase, times := range f.Phases {
+			if times.Count() > 0 {
+				seconds.Samples = append(seconds.Samples, admin.Sample{Values: []string{f.Farm, phase},
+					Distribution: distributionOf(relay.LatencyBounds(), times.Counts, times.Sum)})
+			}
+		}
+		for result, n := range f.Affinity {
+			affinity.Add(float64(n), f.Farm, result)
+		}
+		for reason, n := range f.Limited {
+			limited.Add(float64(n), f.Farm, reason)
+		}
+		bytes.Add(float64(f.BodyIn), f.Farm, "in")
+		bytes.Add(float64(f.BodyOut), f.Farm, "out")
+		upgraded.Add(float64(f.Upgraded), f.Farm)
+	}
+	return []admin.Metric{requests, errs, seconds, bytes, affinity, limited, upgraded}
 }
 
 func backendMetrics(rows []relay.ServerRow) []admin.Metric {
@@ -77,13 +113,19 @@ func backendMetrics(rows []relay.ServerRow) []admin.Metric {
 	up := admin.Metric{Name: "rs_backend_up", Help: "Whether the enabler is connected and reaches its back end.", Kind: admin.Gauge, Labels: labels}
 	rtt := admin.Metric{Name: "rs_oe_rtt_seconds", Help: "Round trip time to the enabler: the longest of its lanes. Absent until it is known.",
 		Kind: admin.Gauge, Labels: labels}
+	inFlight := admin.Metric{Name: "rs_inflight", Help: "Requests that the back-end server has not answered to their end.", Kind: admin.Gauge, Labels: labels}
+	channels := admin.Metric{Name: "rs_channels", Help: "Lanes of the back-end server's enabler, by how they travel.", Kind: admin.Gauge,
+		Labels: []string{"farm", "server", "kind"}}
 	for _, row := range rows {
-		of := []string{row.Farm, row.ID}
-		connected.Samples = append(connected.Samples, admin.Sample{Values: of, Value: oneIf(row.Lanes > 0)})
-		up.Samples = append(up.Samples, admin.Sample{Values: of, Value: oneIf(row.Up)})
+		connected.Add(oneIf(row.Lanes > 0), row.Farm, row.ID)
+		up.Add(oneIf(row.Up), row.Farm, row.ID)
+		inFlight.Add(float64(row.Streams), row.Farm, row.ID)
+		for kind, n := range row.Kinds {
+			channels.Add(float64(n), row.Farm, row.ID, kind)
+		}
 		if row.RTT > 0 {
-			rtt.Samples = append(rtt.Samples, admin.Sample{Values: of, Value: float64(row.RTT) / 1e6})
+			rtt.Add(float64(row.RTT)/1e6, row.Farm, row.ID)
 		}
 	}
-	return []admin.Metric{connected, up, rtt}
+	return []admin.Metric{connected, up, rtt, inFlight, channels}
 }

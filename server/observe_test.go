@@ -90,6 +90,9 @@ func TestMetrics(t *testing.T) {
 			t.Fatalf("a request: %d", status)
 		}
 	}
+	if o := ask("PROPFIND", "http://"+r.addr+"/cli/iarelayserver/none/", ""); o.status != http.StatusNotFound {
+		t.Errorf("a farm that there is not: %v", o)
+	}
 	status, text := r.seen("/metrics")
 	if status != http.StatusOK {
 		t.Fatalf("%d: %s", status, text)
@@ -100,18 +103,26 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		"rs_up 1",
-		`rs_requests_total{class="2xx"} 3`,
-		`rs_requests_total{class="5xx"} 0`,
-		`rs_request_seconds_bucket{le="+Inf"} 3`,
-		"rs_request_seconds_count 3",
-		`rs_errors_total{rse="RSE_NO_BACKEND"} 0`,
-		`rs_bytes_total{dir="out"} 15`,
+		`rs_requests_total{code="200",farm="f",method="GET"} 3`,
+		`rs_requests_total{code="404",farm="",method="other"} 1`,
+		`rs_request_seconds_bucket{farm="f",phase="total",le="+Inf"} 3`,
+		`rs_request_seconds_count{farm="f",phase="assign"} 3`,
+		`rs_request_seconds_count{farm="f",phase="rtp"} 3`,
+		`rs_errors_total{farm="",rse="RSE_UNKNOWN_FARM"} 1`,
+		`rs_errors_total{farm="",rse="RSE_NO_BACKEND"} 0`,
+		`rs_bytes_total{dir="out",farm="f"} 15`,
+		`rs_affinity_total{farm="f",result="none"} 3`,
+		`rs_limited_total{farm="f",reason="rate"} 0`,
+		`rs_channels{farm="f",kind="http",server="s1"} 2`,
+		"rs_config_generation 1",
+		`rs_config_reload_total{result="failed"} 0`,
 		`rs_oe_connected{farm="f",server="s1"} 1`,
 		`rs_oe_connected{farm="f",server="s2"} 0`,
 		`rs_backend_up{farm="f",server="s1"} 1`,
-		"rs_inflight 0",
+		`rs_inflight{farm="f",server="s1"} 0`,
+		"rs_requests_in_flight 0",
 		"rs_lanes 2",
-		"rs_websockets 0",
+		`rs_websockets{farm="f"} 0`,
 		"rs_retries_total 0",
 		"rs_buffer_bytes 0",
 		"rs_dropped_log_lines_total 0",

@@ -9,6 +9,11 @@ type Metric struct {
 	Samples []Sample // no two with the same Values
 }
 
+// Add adds a sample of a counter or a gauge, with the values of the labels.
+func (m *Metric) Add(value float64, labels ...string) {
+	m.Samples = append(m.Samples, Sample{Values: labels, Value: value})
+}
+
 // Kind says what the samples of a metric are.
 type Kind uint8
 

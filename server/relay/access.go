@@ -1,41 +1,70 @@
 package relay
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"roundhouse/codec/http1"
+	"roundhouse/server/config"
+	"roundhouse/server/logfile"
 )
 
-// accessLog writes lines that the loops hand over, in a goroutine: no loop waits for a disk. When it cannot keep up, lines are
-// dropped and counted. A nil file means that there is no access log.
+// accessLog writes records that the loops hand over, in a goroutine: no loop waits for a disk. When it cannot keep up, records are
+// dropped and counted.
 type accessLog struct {
-	file    io.WriteCloser
-	log     *slog.Logger
-	batches chan []byte // at most 256 batches
+	// Fixed at open.
+	form     recordForm // formNone: nothing is written
+	original bool       // each record is a line of the original's shape
+	logged   bool       // they go where the program's log goes, and its verbosity holds for them
+	out      io.Writer
+	file     *logfile.File // out, if it is a file of their own
+	log      *slog.Logger
+	batches  chan []byte // at most 256 batches
+	done     sync.WaitGroup
+	// Any goroutine.
 	dropped atomic.Int64
-	done    sync.WaitGroup
 }
 
-// openAccessLog opens the log at path: "" none, "-" standard error, else a file that is appended to.
-func openAccessLog(path string, log *slog.Logger) (*accessLog, error) {
-	a := &accessLog{log: log}
-	switch path {
+// The destinations of records that are no file.
+const (
+	recordsToStderr = "-"
+	recordsToLog    = "log"
+)
+
+// openAccessLog opens where the records of a configuration go.
+func openAccessLog(cfg *config.Config, log *slog.Logger) (a *accessLog, err error) {
+	a = &accessLog{log: log}
+	header := func() []byte { return nil }
+	switch cfg.Relay.AccessLog {
 	case "":
 		return a, nil
-	case "-":
-		a.file = nopCloser{os.Stderr}
+	case recordsToStderr:
+		a.form, a.original = formOf(cfg.Log.Records, "")
+		a.out = os.Stderr
+	case recordsToLog:
+		w, format, ok := config.Output(log)
+		if !ok {
+			w, format = lineLog{log}, "rs"
+		}
+		a.logged, a.out = true, w
+		a.form, a.original = formOf(cfg.Log.Records, format)
+		a.original = a.original && ok
 	default:
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-		if err != nil {
+		a.form, a.original = formOf(cfg.Log.Records, "")
+		if a.file, err = logfile.Open(cfg.Relay.AccessLog, logfile.Options{MaxSize: cfg.Log.MaxSize}); err != nil {
 			return nil, err
 		}
-		a.file = f
+		a.out = a.file
+	}
+	if a.form == formRSR {
+		header = a.header
+	}
+	if err := a.begin(header); err != nil {
+		return nil, err
 	}
 	a.batches = make(chan []byte, 256)
 	a.done.Add(1)
@@ -43,104 +72,71 @@ func openAccessLog(path string, log *slog.Logger) (*accessLog, error) {
 	return a, nil
 }
 
-type nopCloser struct{ io.Writer }
+// begin writes the header, now and at the start of each new file.
+func (a *accessLog) begin(header func() []byte) error {
+	out := a.out
+	if l, ok := out.(interface{ Unwrap() io.Writer }); ok {
+		out = l.Unwrap()
+	}
+	if f, ok := out.(*logfile.File); ok {
+		return f.SetHeader(header)
+	}
+	if b := header(); len(b) > 0 {
+		_, err := a.out.Write(b)
+		return err
+	}
+	return nil
+}
 
-func (nopCloser) Close() error { return nil }
+// header is the line that names the columns.
+func (a *accessLog) header() []byte {
+	var b []byte
+	if a.original {
+		b = logfile.AppendHead(b, slog.LevelInfo, time.Time{}, 0, logfile.Index{})
+	}
+	return append(append(b, recordHeader()...), '\n')
+}
+
+// lineLog writes lines through a logger that is not one of ours.
+type lineLog struct{ log *slog.Logger }
+
+func (l lineLog) Write(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		l.log.Info("record", "line", string(bytes.TrimSpace(line)))
+	}
+	return len(b), nil
+}
 
 func (a *accessLog) run() {
 	defer a.done.Done()
 	for b := range a.batches {
-		if _, err := a.file.Write(b); err != nil {
+		if _, err := a.out.Write(b); err != nil {
 			a.log.Error("access log", "error", err)
 		}
 	}
 }
 
 func (a *accessLog) close() error {
-	if a.file == nil {
+	if a.form == formNone {
 		return nil
 	}
 	close(a.batches)
 	a.done.Wait()
+	if a.file == nil {
+		return nil
+	}
 	return a.file.Close()
 }
 
-// log writes the line of a finished exchange: time, peer, request, status, bytes, times, where it went, what went wrong.
-func (x *exchange) log(f *failure) {
-	took := x.s.loop.Now().Sub(x.began)
-	status := x.resp.status
-	if f == failClientGone && !x.resp.started {
-		status = f.status
+// ArchiveRecords puts the file of the records away, if they have one of their own, and returns its new name. It is called off the loops.
+func (r *Relay) ArchiveRecords() (name string, err error) {
+	if r.access.file == nil {
+		return "", nil
 	}
-	if f == nil || x.resp.started {
-		x.s.stats.finished(status, took)
-	}
-	if x.s.relay.access.file == nil {
-		return
-	}
-	b := x.s.beginLine(x.began, x.client)
-	b = appendQuoted(b, x.req.head[:min(x.req.path, len(x.req.head))])
-	b = append(b, "\" "...)
-	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, " in="...)
-	b = strconv.AppendInt(b, x.req.came, 10)
-	b = append(b, " out="...)
-	b = strconv.AppendInt(b, x.resp.went, 10)
-	b = append(b, " us="...)
-	b = strconv.AppendInt(b, took.Microseconds(), 10)
-	b = append(append(b, " farm="...), x.farm.conf.ID...)
-	b = append(append(b, " server="...), x.serverID()...)
-	x.s.endLine(b, x.client, f)
+	return r.access.file.Archive()
 }
 
-// logRefused writes the line of a request that came to no back end, with the URL as it came; q is nil when it could not be read.
-func (s *shard) logRefused(c *client, q *http1.Request, status int, f *failure) {
-	if s.relay.access.file == nil {
-		return
-	}
-	b := s.beginLine(s.loop.Now(), c)
-	if q != nil {
-		b = append(append(b, q.Method...), ' ')
-		b = appendQuoted(b, q.Path)
-	}
-	b = append(b, "\" "...)
-	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, " in=0 out=0 us=0 farm=- server=-"...)
-	s.endLine(b, c, f)
-}
-
-func (s *shard) beginLine(at time.Time, c *client) []byte {
-	b := at.UTC().AppendFormat(s.accesses, "2006-01-02T15:04:05.000Z")
-	b = append(append(b, ' '), c.ip...)
-	return append(b, " \""...)
-}
-
-func (s *shard) endLine(b []byte, c *client, f *failure) {
-	b = append(b, " conn="...)
-	b = strconv.AppendUint(b, c.conn.ID(), 10)
-	if f != nil {
-		b = append(append(b, " error="...), f.name...)
-	}
-	s.accesses = append(b, '\n')
-	s.maybeFlushAccesses()
-}
-
-// appendQuoted appends what a client has sent so that it cannot end the quotes that it stands in. It holds no control character.
-func appendQuoted(dst, text []byte) []byte {
-	for _, c := range text {
-		switch c {
-		case '"':
-			dst = append(dst, `\x22`...)
-		case '\\':
-			dst = append(dst, `\x5C`...)
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// logBatch is how many bytes of lines are handed over at once, unless the flush timer comes first.
+// logBatch is how many bytes of records are handed over at once, unless the flush timer comes first.
 const (
 	logBatch = 16 << 10
 	logDelay = 200 * time.Millisecond
@@ -154,7 +150,7 @@ func (s *shard) maybeFlushAccesses() {
 	}
 }
 
-// flushAccesses hands the lines to the writer.
+// flushAccesses hands the records to the writer.
 func (s *shard) flushAccesses() {
 	if len(s.accesses) == 0 {
 		return
@@ -162,18 +158,9 @@ func (s *shard) flushAccesses() {
 	select {
 	case s.relay.access.batches <- s.accesses:
 	default:
-		s.relay.access.dropped.Add(int64(countLines(s.accesses)))
+		s.relay.access.dropped.Add(int64(bytes.Count(s.accesses, []byte{'\n'})))
 	}
 	s.accesses = make([]byte, 0, logBatch+1<<10)
-}
-
-func countLines(b []byte) (n int) {
-	for _, c := range b {
-		if c == '\n' {
-			n++
-		}
-	}
-	return n
 }
 
 // logFailure tells the program's log of an answer that the relay made itself.

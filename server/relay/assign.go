@@ -19,6 +19,7 @@ const (
 type farmLocal struct {
 	parked  []*exchange // that wait for a server, oldest first; at most maxParked
 	hadLane bool        // some server of the farm has had a lane on this loop
+	counts  *farmCounts // nil: nothing was counted yet
 }
 
 // assign sends the request to a server: the one that its session is bound to, or one that the farm's rule chooses. When none can take it
@@ -116,10 +117,12 @@ func (x *exchange) open(to *link) bool {
 	} else {
 		to.end.Send(lane.OpRequest, flags, id, x.req.head)
 	}
+	x.seen.sentTo(x.since(), len(x.req.head))
 	to.began()
 	if len(x.req.kept) > 0 {
 		x.req.send.Spend(len(x.req.kept))
 		to.end.SendData(0, id, x.req.kept)
+		x.seen.upPackets++
 	}
 	if x.req.done && !x.req.bodyless {
 		to.end.Send(lane.OpData, lane.FlagLast, id, nil)

@@ -223,20 +223,18 @@ func (c *client) rejectWith(q *http1.Request, f *failure, status int, extra []by
 	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
 	c.s.logFailure(c, f, string(q.Path), text)
 	c.s.logRefused(c, q, a.status, f)
-	c.send(f, a, text, 0)
+	c.send(f, a, text)
 }
 
 // refuse answers what cannot be read as a request with a failure, and closes.
 func (c *client) refuse(f *failure, status int, text string) {
 	c.s.logFailure(c, f, "", text)
 	c.s.logRefused(c, nil, status, f)
-	c.send(f, answer{status: status, minor: 1, close: true}, text, 0)
+	c.send(f, answer{status: status, minor: 1, close: true}, text)
 }
 
-// send writes a failure. took is how long the request has been under way.
-func (c *client) send(f *failure, a answer, text string, took time.Duration) {
-	c.s.stats.failures[f.index].Add(1)
-	c.s.stats.finished(a.status, took)
+// send writes a failure.
+func (c *client) send(f *failure, a answer, text string) {
 	c.conn.SetBuffer(appendFailure(c.conn.Buffer(), f, a, text))
 	if a.close {
 		c.conn.Close()
@@ -277,6 +275,7 @@ func (c *client) lastRequest() {
 // Drained gives credit for what has left the output.
 func (c *client) Drained(*loop.Conn) {
 	if c.x != nil {
+		ends(&c.x.seen.slowAt, &c.x.seen.slow, c.x.since())
 		c.x.resp.giveCredit()
 	}
 }

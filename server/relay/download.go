@@ -27,6 +27,8 @@ func (r *response) begin(p lane.Packet) error {
 	if r.started {
 		return fmt.Errorf("relay: a second response on stream %d: %w", r.x.id, codec.ErrMalformed)
 	}
+	r.x.packetCame()
+	r.x.seen.downHead = len(p.Data)
 	head := p.Data
 	if p.Flags&lane.FlagSocket != 0 && r.x.session.asks {
 		var err error
@@ -69,7 +71,7 @@ func (r *response) upgrade(q *http1.Response) error {
 	c := r.x.client
 	r.started, r.upgraded, r.status, r.left = true, true, 101, -1
 	r.answered()
-	r.x.s.stats.upgrades.Add(1)
+	r.x.seen.counts.upgraded.Add(1)
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via, Extra: r.x.session.appendTo(nil)}))
 	c.enterStream()
 	c.conn.Resume()
@@ -121,6 +123,7 @@ func (r *response) body(p lane.Packet) error {
 		return nil
 	}
 	n := int64(len(p.Data))
+	r.x.packetCame()
 	switch {
 	case r.ended:
 		return fmt.Errorf("relay: a body after its end on stream %d: %w", r.x.id, codec.ErrMalformed)
@@ -148,8 +151,11 @@ func (r *response) body(p lane.Packet) error {
 	case n > 0:
 		r.held += len(p.Data)
 		r.x.s.relay.held.Add(n)
+		r.x.seen.held = max(r.x.seen.held, r.held)
 		if !r.x.client.conn.High() {
 			r.giveCredit()
+		} else {
+			begins(&r.x.seen.slowAt, r.x.since())
 		}
 	}
 	return nil
@@ -160,7 +166,7 @@ func (r *response) download(data []byte) {
 	conn := r.x.client.conn
 	r.went += int64(len(data))
 	r.x.quota.downloaded(r.x.s, len(data))
-	r.x.s.stats.bodyOut.Add(int64(len(data)))
+	r.x.seen.counts.bodyOut.Add(int64(len(data)))
 	switch {
 	case len(data) >= large && r.chunked:
 		var size [20]byte
@@ -181,6 +187,7 @@ func (r *response) trailers(p lane.Packet) error {
 		r.shadow(true)
 		return nil
 	}
+	r.x.packetCame()
 	var d http1.Chunked
 	_, n, kind, err := d.Next(p.Data, &r.x.s.relay.answers)
 	if err != nil || kind != http1.ChunkEnd || n != len(p.Data) || !r.started || r.left >= 0 {

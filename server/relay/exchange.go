@@ -27,6 +27,7 @@ type exchange struct {
 	req     request
 	resp    response
 	quota   quota
+	seen    seen
 }
 
 // request is the client's side of an exchange.
@@ -114,6 +115,7 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	x.session.read(q, to.base)
 	c.x = x
 	s.stats.inFlight.Add(1)
+	x.seen.begin(s, f, q.Method)
 	x.assign()
 }
 
@@ -123,6 +125,7 @@ func (x *exchange) join() { x.session.x, x.req.x, x.resp.x = x, x, x }
 // requestSent follows the last byte of the request.
 func (x *exchange) requestSent() {
 	x.req.done = true
+	x.seen.sent = x.since()
 	if !x.resp.started && !x.parked {
 		x.client.enter(phaseAnswer, x.s.view.cfg.Relay.ResponseTimeout)
 	}
@@ -153,7 +156,7 @@ func (x *exchange) leave() {
 	x.client = nil
 	x.s.stats.inFlight.Add(-1)
 	if x.resp.upgraded {
-		x.s.stats.upgrades.Add(-1)
+		x.seen.counts.upgraded.Add(-1)
 	}
 	if x.link == nil {
 		x.s.release(x)
@@ -165,7 +168,6 @@ func (x *exchange) clientGone() {
 	if x.resp.upgraded {
 		x.log(nil)
 	} else {
-		x.s.stats.failures[failClientGone.index].Add(1)
 		x.log(failClientGone)
 	}
 	x.cancel()
@@ -184,7 +186,6 @@ func (x *exchange) fail(f *failure, text string) {
 	x.cancel()
 	x.unpark()
 	if x.resp.started {
-		x.s.stats.failures[f.index].Add(1)
 		x.s.logFailure(c, f, x.pathText(), text)
 		x.log(f)
 		x.leave()
@@ -199,17 +200,8 @@ func (x *exchange) fail(f *failure, text string) {
 	if f == failAffinityLost {
 		a.extra = x.session.appendForget(nil)
 	}
-	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
-	c.send(f, a, text, took)
-}
-
-// serverID is the id of the server that was chosen; - while none is.
-func (x *exchange) serverID() string {
-	if x.server == nil {
-		return "-"
-	}
-	return x.server.ID
+	c.send(f, a, text)
 }
 
 // pathText is the path that the back end was asked for.

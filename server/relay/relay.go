@@ -62,7 +62,7 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 	if handover.Succeeds() {
 		r.holdUntil = r.began.Add(cfg.Relay.Lane.HandoverWait)
 	}
-	if r.access, err = openAccessLog(cfg.Relay.AccessLog, log); err != nil {
+	if r.access, err = openAccessLog(cfg, log); err != nil {
 		return nil, fmt.Errorf("relay: access log: %w", err)
 	}
 	for _, l := range g.Loops() {

@@ -25,6 +25,7 @@ type shard struct {
 	seed     uint64                  // of random
 
 	free     []*exchange // for the next requests
+	begun    int64       // exchanges
 	logTimer loop.Timer  // hands the lines over
 	accesses []byte      // lines of the access log that have not been handed over
 

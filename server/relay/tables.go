@@ -41,6 +41,8 @@ type ServerRow struct {
 	Since       time.Time `json:"since,omitzero"`
 	RTT         int64     `json:"rtt_us"` // the longest of its lanes; 0: not known yet
 	Streams     int       `json:"streams"`
+
+	Kinds map[string]int `json:"kinds,omitempty"` // of the lanes, by how they travel
 }
 
 // LaneRow is one lane as it is now.
@@ -122,7 +124,7 @@ func (r *Relay) Servers() []ServerRow {
 			rows = append(rows, ServerRow{
 				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
 				Lanes: t.lanes, Draining: t.draining, Loops: t.loops, Up: t.lanes > 0 && !t.down,
-				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams,
+				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams, Kinds: t.kindCounts(),
 			})
 		}
 	}
@@ -178,6 +180,24 @@ type tally struct {
 	down                            bool // its enabler said so, on some loop
 	since                           time.Time
 	rtt                             time.Duration
+	kinds                           [len(kindNames)]int // of the lanes, by halfKind
+}
+
+// kindNames are how lanes travel, by the halfKind of what comes over them.
+var kindNames = [...]string{halfDown: "http", halfLength: "length", halfSocket: "ws"}
+
+// kindCounts returns those kinds that there are; nil: there is none.
+func (t *tally) kindCounts() map[string]int {
+	if t.lanes == 0 {
+		return nil
+	}
+	all := map[string]int{}
+	for kind, n := range t.kinds {
+		if n > 0 {
+			all[kindNames[kind]] = n
+		}
+	}
+	return all
 }
 
 // serverName names a back-end server in every view.
@@ -223,6 +243,7 @@ func (t *tally) count(l *link) {
 		return
 	}
 	t.lanes++
+	t.kinds[l.down]++
 	t.down = l.server != nil && !l.s.roster.Up(l.server)
 	if l.draining {
 		t.draining++
@@ -237,6 +258,9 @@ func (t *tally) count(l *link) {
 // add adds what another loop has counted.
 func (t *tally) add(o *tally) {
 	t.lanes += o.lanes
+	for kind, n := range o.kinds {
+		t.kinds[kind] += n
+	}
 	t.draining += o.draining
 	t.loops += o.loops
 	t.streams += o.streams
@@ -274,7 +298,7 @@ func (c *client) row() ConnectionRow {
 	if x := c.x; x != nil {
 		method, _, _ := bytes.Cut(x.req.head, []byte(" "))
 		row.Request = &RequestRow{
-			Farm: x.farm.conf.ID, Server: x.serverID(), Method: string(method), Path: withoutQuery(x.pathText()), Age: time.Since(x.began).Milliseconds(),
+			Farm: x.farm.conf.ID, Server: orDash(serverID(x.server)), Method: string(method), Path: withoutQuery(x.pathText()), Age: time.Since(x.began).Milliseconds(),
 		}
 		if x.resp.upgraded {
 			row.Phase = "upgraded"

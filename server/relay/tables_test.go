@@ -133,7 +133,7 @@ func until[T any](t *testing.T, get func() T, ok func(T) bool) T {
 func serversWithoutTimes(r *Relay) []ServerRow {
 	rows := r.Servers()
 	for i := range rows {
-		rows[i].Since, rows[i].RTT = time.Time{}, 0
+		rows[i].Since, rows[i].RTT, rows[i].Kinds = time.Time{}, 0, nil
 	}
 	return rows
 }
@@ -181,6 +181,9 @@ func TestTablesFollowLanes(t *testing.T) {
 	openLane(t, r, "two", 1)
 	farmIs(2, FarmAvailable)
 	rows := r.Servers()
+	if want := map[string]int{"http": 2}; !reflect.DeepEqual(rows[0].Kinds, want) {
+		t.Errorf("kinds of lanes: %v, want %v", rows[0].Kinds, want)
+	}
 	if since := rows[0].Since; time.Since(since) > time.Minute || since.After(time.Now()) || !rows[1].Since.IsZero() {
 		t.Errorf("since %v, and of the disabled one %v", since, rows[1].Since)
 	}

@@ -23,10 +23,12 @@ func (r *request) takeBody(in []byte) int {
 		conn.Pause()
 		return 0
 	case r.x.link.end.Full():
+		begins(&r.x.seen.stallsAt, r.x.since())
 		r.waitForLane()
 		conn.Pause()
 		return 0
 	case r.send.Left() == 0:
+		begins(&r.x.seen.stallsAt, r.x.since())
 		r.starved = true
 		conn.Pause()
 		return 0
@@ -99,6 +101,7 @@ func (r *request) endChunks() {
 	} else {
 		r.x.link.end.Send(lane.OpData, lane.FlagLast, r.x.id, nil)
 	}
+	r.x.seen.upPackets++
 	r.x.requestSent()
 }
 
@@ -110,7 +113,8 @@ func (r *request) upload(data []byte, flags lane.Flags) {
 	if r.x.client.phase == phaseAnswer && !r.x.resp.started { // the client did not wait for 100 (Continue)
 		r.x.client.rateBody()
 	}
-	r.x.s.stats.bodyIn.Add(int64(len(data)))
+	r.x.seen.counts.bodyIn.Add(int64(len(data)))
+	r.x.seen.upPackets++
 	r.x.link.end.SendData(flags, r.x.id, data)
 }
 
@@ -151,9 +155,8 @@ func (x *exchange) abandon(f *failure, status int, text string) {
 	x.log(f)
 	x.cancel()
 	a := answer{status: status, minor: int(x.req.minor), head: x.req.isHead, close: true, accept: acceptOf(x.req.head), pages: x.farm.pages}
-	took := x.s.loop.Now().Sub(x.began)
 	x.leave()
-	c.send(f, a, text, took)
+	c.send(f, a, text)
 }
 
 // waitForLane has the exchange woken when the lane takes bodies again.
@@ -178,6 +181,7 @@ func (r *request) granted(n uint32) error {
 
 // readOn reads again after the body had to wait for credit or for the lane.
 func (c *client) readOn() {
+	ends(&c.x.seen.stallsAt, &c.x.seen.stalled, c.x.since())
 	if c.phase == phaseBody {
 		c.rateBody() // the time that it had to wait does not count
 	}

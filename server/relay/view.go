@@ -24,6 +24,7 @@ type view struct {
 	affinityKey []byte
 	memory      int64 // bytes of bodies that may be held back for slow clients, all together
 	paced       bool  // a farm has a limit of bytes a second
+	verbosity   int   // of all farms and servers; a farm's or a server's own may be higher
 }
 
 // farmView is one farm of a view.
@@ -38,13 +39,14 @@ type farmView struct {
 
 // farmState is what a farm keeps over all configurations. Any goroutine.
 type farmState struct {
-	use usage
+	use    usage
+	counts countBook
 }
 
 // newView makes a view of a valid configuration, which is only read. before is the one in force; nil: there is none.
 func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error) {
 	v := &view{
-		cfg: cfg, generation: 1, hosts: map[string]*farmView{}, memory: cfg.Limits.MemoryLimit(machineBytes),
+		cfg: cfg, generation: 1, hosts: map[string]*farmView{}, verbosity: baseVerbosity(cfg.Log), memory: cfg.Limits.MemoryLimit(machineBytes),
 		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
 			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
 	}
