@@ -19,15 +19,17 @@ type Problem struct {
 // Warning is something that is accepted but hardly meant.
 type Warning = Problem
 
-// String returns "file:line: text", less what is not known.
+// String returns "file:line:column: text", less what is not known.
 func (p Problem) String() string {
 	switch {
 	case p.File == "":
 		return p.Text
 	case p.Line == 0:
 		return p.File + ": " + p.Text
-	default:
+	case p.Col == 0:
 		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+	default:
+		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Text)
 	}
 }
 

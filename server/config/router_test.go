@@ -121,7 +121,7 @@ user = [{name = "y"}]`, `field "router.nats.no_auth_user": value "x": the name o
 		_, _, err := loadTOML("relay.listen = [\":80\"]\n" + row.toml)
 		if err == nil {
 			t.Errorf("%s: accepted", row.toml)
-		} else if !strings.Contains(err.Error(), row.want) || !strings.HasPrefix(err.Error(), "f.toml") {
+		} else if !strings.Contains(withoutColumns(err), row.want) || !strings.HasPrefix(withoutColumns(err), "f.toml") {
 			t.Errorf("%s:\ngot  %s\nwant %s", row.toml, err, row.want)
 		}
 	}
@@ -199,7 +199,7 @@ who = "admin"
 		t.Errorf("secrets are not masked:\n%s", dump.String())
 	}
 	_, _, err = loadTOML(dump.String())
-	if err == nil || strings.Count(err.Error(), "the mask of a dump") != 2 {
+	if err == nil || strings.Count(withoutColumns(err), "the mask of a dump") != 2 {
 		t.Errorf("got %v", err)
 	}
 	cfg.Access.Users = nil
