@@ -55,6 +55,12 @@ func (l *text) has(s string) bool {
 	return strings.Contains(l.b.String(), s)
 }
 
+func (l *text) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), s)
+}
+
 // fakeRelay is a relay server that says whatever a test wants. It names itself as the only one, with one lane.
 type fakeRelay struct {
 	t    *testing.T
@@ -62,8 +68,9 @@ type fakeRelay struct {
 	up   chan net.Conn // calls of the up channel, heads read
 	down chan net.Conn
 	// Before it is called: false means that it has answered itself.
-	judge atomic.Pointer[func(net.Conn, *http.Request) bool]
-	https atomic.Int32 // the port for TLS that it names
+	judge  atomic.Pointer[func(net.Conn, *http.Request) bool]
+	https  atomic.Int32 // the port for TLS that it names
+	others atomic.Value // string: more relay servers, each with a comma in front
 	// Before it is started: how many lanes it wants, which is how many loops the enabler has (0: one), and what it says of limits.
 	lanes  int
 	limits string
@@ -114,8 +121,9 @@ func (r *fakeRelay) serve(c net.Conn) {
 		r.down <- c
 	default:
 		_, port, _ := net.SplitHostPort(r.addr)
-		body := fmt.Sprintf(`{"peers":[{"host":"127.0.0.1","http_port":%s,"https_port":%d,"lanes":%d}],"limits":{%s}}`,
-			port, r.https.Load(), max(r.lanes, 1), r.limits)
+		others, _ := r.others.Load().(string) // empty when there are none
+		body := fmt.Sprintf(`{"peers":[{"host":"127.0.0.1","http_port":%s,"https_port":%d,"lanes":%d}%s],"limits":{%s}}`,
+			port, r.https.Load(), max(r.lanes, 1), others, r.limits)
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		c.Close()
 	}

@@ -31,6 +31,8 @@ type peerList struct {
 	Peers    []peer     `json:"peers"`
 	Features []string   `json:"features"`
 	Limits   peerLimits `json:"limits"`
+
+	useless []peer // those that are not reachable in the way that -cr asks for
 }
 
 // peerLimits are what a relay server asks of the enablers of a back-end server; 0: nothing.
@@ -118,6 +120,7 @@ type relays struct {
 	i       int // of the -cr
 	running map[peer]*running
 	refetch chan struct{} // capacity 1: fetch the list now
+	missed  []peer        // what the log has said of the last list
 }
 
 // reconcile starts lanes to relay servers that are new in the list and ends those to servers that have left it. A relay server
@@ -133,6 +136,7 @@ func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list *peerLi
 			r.end(p)
 		}
 	}
+	r.miss(list.useless)
 	for p := range wanted {
 		if at := r.running[p]; at != nil {
 			at.t.offered(list.offer())
@@ -150,6 +154,17 @@ func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list *peerLi
 			wg.Go(func() { r.e.keepLane(peerCtx, laneSpec{i: r.i, peer: p, number: n, t: at.t, refetch: r.fetchAgain}) })
 		}
 	}
+}
+
+// miss says, once, which relay servers get no lanes: requests that clients send there do not reach the back end.
+func (r *relays) miss(useless []peer) {
+	for _, p := range useless {
+		if !slices.Contains(r.missed, p) {
+			r.e.log.Error("relay server has no port for this enabler: it gets no lanes", "host", p.Host, "http_port", p.HTTPPort, "https_port", p.HTTPSPort,
+				"https", r.e.cfg.Relays[r.i].HTTPS, "advice", "see https of -cr, and the ports of the relay server in the relay's configuration")
+		}
+	}
+	r.missed = useless
 }
 
 // end ends the lanes to a relay server.
@@ -239,18 +254,19 @@ func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 	if n := len(list.Peers); n == 0 || n > maxPeers {
 		return nil, fmt.Errorf("outbound: a list of %d relay servers; 1 to %d are possible", n, maxPeers)
 	}
-	var usable []peer
-	for _, p := range list.Peers {
+	named := list.Peers
+	list.Peers = nil
+	for _, p := range named {
 		port := p.port(r.HTTPS)
 		if p.Host == "" || port < 1 || port > 65535 || p.Lanes < 1 || p.Lanes > maxLanes {
-			continue // it is not reachable the way that -cr asks for
+			list.useless = append(list.useless, p)
+			continue
 		}
-		usable = append(usable, p)
+		list.Peers = append(list.Peers, p)
 	}
-	if len(usable) == 0 {
-		return nil, fmt.Errorf("outbound: none of %d relay servers has a port for https=%v", len(list.Peers), r.HTTPS)
+	if len(list.Peers) == 0 {
+		return nil, fmt.Errorf("outbound: none of %d relay servers has a port for https=%v", len(named), r.HTTPS)
 	}
-	list.Peers = usable
 	return &list, nil
 }
 

@@ -45,3 +45,20 @@ func TestRetryAfter(t *testing.T) {
 		t.Errorf("%d calls", n)
 	}
 }
+
+// TestUselessPeers names relay servers that have no port for the enabler: each is said once, and the others are served.
+func TestUselessPeers(t *testing.T) {
+	r := startFakeRelay(t)
+	r.others.Store(`,{"host":"secure.test","https_port":443,"lanes":1},{"host":"odd.test","http_port":70000,"lanes":1}`)
+	e, log := startEnabler(t, r, r.addr)
+	l := r.accept(true)
+	eventually(t, "a lane is up", func() bool { return e.Stats().Lanes == 1 })
+	l.send(packet(lane.OpPeers, 0, 0, ""))
+	l.up.Close()
+	r.accept(true) // the list has been fetched again
+	for _, host := range []string{"secure.test", "odd.test"} {
+		if n := log.count("it gets no lanes\" host=" + host); n != 1 {
+			t.Errorf("%s: said %d times", host, n)
+		}
+	}
+}
