@@ -31,7 +31,7 @@ const pythonEngine = "enginepool/sdk/examples/engine.py"
 // door returns what starts roundhouse with an engine door.
 func (o *PoolOptions) door(name string, kind engineKind, ahead int) func(context.Context, *Lab) (*Pool, error) {
 	return func(ctx context.Context, l *Lab) (*Pool, error) {
-		if err := o.build(ctx, l); err != nil {
+		if err := o.Build(ctx, l); err != nil {
 			return nil, err
 		}
 		command, err := o.engineCommand(ctx, kind, ahead)
@@ -59,7 +59,7 @@ func (o *PoolOptions) door(name string, kind engineKind, ahead int) func(context
 			return nil, err
 		}
 		c := Contender{Name: name, URL: "http://" + Address(adminPort) + "/", Procs: []*Process{p}}
-		return &Pool{Contender: c, Protocol: ProtocolEngine, Port: port}, waitListening(ctx, p, port)
+		return &Pool{Contender: c, Protocol: ProtocolEngine, Port: port}, WaitListening(ctx, p, port)
 	}
 }
 

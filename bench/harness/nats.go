@@ -86,7 +86,7 @@ func (p *NATSPrograms) startNATS(name string) func(context.Context, *Lab) (*NATS
 }
 
 func (p *NATSPrograms) startRouter(ctx context.Context, l *Lab) (*NATSServer, error) {
-	if err := p.build(ctx, l); err != nil {
+	if err := p.Build(ctx, l); err != nil {
 		return nil, err
 	}
 	var ports [3]int
@@ -122,7 +122,7 @@ func startNATS(ctx context.Context, l *Lab, name string, port int, argv []string
 	if err != nil {
 		return nil, err
 	}
-	if err := waitListening(ctx, proc, port); err != nil {
+	if err := WaitListening(ctx, proc, port); err != nil {
 		proc.Stop()
 		return nil, err
 	}

@@ -30,8 +30,8 @@ func FreePort() (int, error) {
 // Address is the loopback address with a port.
 func Address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
-// waitListening waits until the process accepts connections on the port.
-func waitListening(ctx context.Context, p *Process, port int) error {
+// WaitListening waits until the process accepts connections on the port.
+func WaitListening(ctx context.Context, p *Process, port int) error {
 	return WaitFor(ctx, 10*time.Second, p.Name+" listening", func() error {
 		if err := p.Ended(); err != nil {
 			return err

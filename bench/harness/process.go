@@ -95,6 +95,15 @@ func (p *Process) Stop() {
 	}
 }
 
+// Kill ends the process with SIGKILL, as kill -9 does, with what is in its process group, and waits until it is gone: then the kernel has
+// closed its connections. Calling it again does nothing.
+func (p *Process) Kill() {
+	if p.Ended() == nil {
+		signalGroup(p.PID, syscall.SIGKILL)
+		<-p.done
+	}
+}
+
 func signalGroup(pid int, sig syscall.Signal) {
 	if err := syscall.Kill(-pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		fmt.Fprintf(os.Stderr, "harness: signal group %d: %v\n", pid, err)

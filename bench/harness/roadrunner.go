@@ -62,6 +62,6 @@ func (rr *roadRunner) start(name string, inPython bool) func(context.Context, *L
 			return nil, err
 		}
 		c := Contender{Name: name, Procs: []*Process{p}}
-		return &Pool{Contender: c, Protocol: ProtocolFrames, Port: port}, waitListening(ctx, p, port)
+		return &Pool{Contender: c, Protocol: ProtocolFrames, Port: port}, WaitListening(ctx, p, port)
 	}
 }

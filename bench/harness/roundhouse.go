@@ -42,9 +42,9 @@ func (o *Products) AddFlags(fs *flag.FlagSet) {
 	})
 }
 
-// build fills the paths that are empty with programs built into the lab's directory, not into bin/, where somebody may be
+// Build fills the paths that are empty with programs built into the lab's directory, not into bin/, where somebody may be
 // building something else meanwhile.
-func (o *Products) build(ctx context.Context, l *Lab) error {
+func (o *Products) Build(ctx context.Context, l *Lab) error {
 	for name, path := range map[string]*string{"roundhouse": &o.Roundhouse, "rsoe": &o.Enabler} {
 		if *path != "" {
 			abs, err := filepath.Abs(*path) // it is started in the lab's directory
@@ -70,7 +70,7 @@ func (o *Products) Starter() Starter {
 }
 
 func (o *Products) start(ctx context.Context, l *Lab, originPort int) (*Contender, error) {
-	if err := o.build(ctx, l); err != nil {
+	if err := o.Build(ctx, l); err != nil {
 		return nil, err
 	}
 	port, err := FreePort()
@@ -93,7 +93,7 @@ func (o *Products) start(ctx context.Context, l *Lab, originPort int) (*Contende
 	if err != nil {
 		return nil, err
 	}
-	if err := waitListening(ctx, server, port); err != nil {
+	if err := WaitListening(ctx, server, port); err != nil {
 		return nil, err
 	}
 	enabler, err := l.Start("rsoe", o.Enabler, "-f", "bench", "-id", "b1", "-t", "secret",

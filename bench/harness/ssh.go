@@ -81,5 +81,5 @@ func startSSHD(ctx context.Context, l *Lab, port int) (*Process, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	return p, key, waitListening(ctx, p, port)
+	return p, key, WaitListening(ctx, p, port)
 }

@@ -81,7 +81,7 @@ func (t tunnel) start(ctx context.Context, l *Lab) (*Contender, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := waitListening(ctx, server, t.control); err != nil {
+	if err := WaitListening(ctx, server, t.control); err != nil {
 		return nil, err
 	}
 	client, err := l.Start(t.name+"-client", t.client...)

@@ -143,5 +143,5 @@ func startNginxPool(ctx context.Context, l *Lab, name, protocol, socket, params 
 		return nil, err
 	}
 	c := Contender{Name: name, Procs: []*Process{front, workers}}
-	return &Pool{Contender: c, Protocol: ProtocolHTTP, Port: port, front: front}, waitListening(ctx, front, port)
+	return &Pool{Contender: c, Protocol: ProtocolHTTP, Port: port, front: front}, WaitListening(ctx, front, port)
 }
