@@ -6,10 +6,14 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
+	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the reference into docs/configuration.md")
@@ -90,9 +94,80 @@ func reference(t *testing.T) string {
 		element, _ := appendDefault(f.value)
 		write("`[["+f.name+"]]`", "", element, f.name+".")
 	}
+	writeRSProperties(&out)
 	writeEServerKeys(&out)
 	writeOptions(&out)
+	fmt.Fprintf(&out, "\n### Options of rsoe\n\n```\n%s```\n", EnablerUsage)
 	return out.String() + "\n"
+}
+
+// writeRSProperties writes the properties of an rs.config as Markdown: by section, those of the original first.
+func writeRSProperties(out *strings.Builder) {
+	fmt.Fprint(out, "\n### Properties of an rs.config\n\nThose that start with x_ are ours.\n\n| section | property | key | written as |\n|---|---|---|---|\n")
+	elements := map[string]reflect.Value{
+		"": reflect.ValueOf(Default()).Elem(), "server": reflect.ValueOf(DefaultRelayServer()), "farm": reflect.ValueOf(DefaultFarm()), "backend": reflect.ValueOf(DefaultBackend()),
+	}
+	for _, name := range []string{"options", "relay_server", "backend_farm", "backend_server"} {
+		section := rsSections[name]
+		properties := slices.Sorted(maps.Keys(section.properties))
+		slices.SortStableFunc(properties, func(a, b string) int {
+			ours := map[bool]int{true: 1}
+			return ours[strings.HasPrefix(a, "x_")] - ours[strings.HasPrefix(b, "x_")]
+		})
+		for _, property := range properties {
+			p := section.properties[property]
+			key, written := "`"+p.field+"`", ""
+			if section.tables != "" {
+				key = "`relay." + section.tables + "." + p.field + "`"
+			}
+			f, ok := find(elements[section.tables], p.field)
+			switch {
+			case ok:
+				written = writtenAs(f, property)
+			case p.idle != "":
+				key = "none: " + p.idle
+			default:
+				key, written = "see below", "`auto`, `no`, or a command"
+			}
+			fmt.Fprintf(out, "| `[%s]` | `%s` | %s | %s |\n", name, property, key, written)
+		}
+	}
+}
+
+// writtenAs tells how the value of a property is written.
+func writtenAs(f field, property string) string {
+	switch property {
+	case "mac":
+		return "one, or several with `!` between them"
+	case "max_thread":
+		return "a number, or `auto`"
+	case "client_security":
+		return "yes, no, `redirect`, or nothing"
+	case "status_refresh_sec", "max_junction_idle_sec":
+		return "seconds"
+	}
+	switch f.value.Interface().(type) {
+	case bool:
+		return "yes or no"
+	case time.Duration:
+		return "seconds, or as `1m30s`"
+	case []string, []netip.Prefix:
+		return "a list, with commas or blanks"
+	}
+	switch f.unit {
+	case "bytes":
+		return "a size, as `64k`"
+	case "port":
+		return "a port, or `off`"
+	case "verbosity":
+		return "0 to 5, `inherit` in a farm or a server"
+	case "security":
+		return "yes, no, or nothing"
+	}
+	if f.value.Kind() == reflect.String {
+		return "a text"
+	}
+	return "a number"
 }
 
 // writeEServerKeys writes the keys of an eserver.cfg as Markdown.
