@@ -79,13 +79,20 @@ func TestPromise04Drain(t *testing.T) {
 
 // manyJunctions lets the enablers of a configuration run 10,000 requests at a time.
 func manyJunctions(t testing.TB, path string) {
+	edit(t, path, "token = \"secret\"\n", "token = \"secret\"\nmax_junction = 10000\n")
+}
+
+// edit replaces something in a file.
+func edit(t testing.TB, path, before, after string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const token = "token = \"secret\"\n"
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(b), token, token+"max_junction = 10000\n")), 0o600); err != nil {
+	if !strings.Contains(string(b), before) {
+		t.Fatalf("%s: there is no %q", path, before)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(b), before, after)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,15 +16,18 @@ import (
 // GOMEMLIMIT: others are answered, and its memory has a ceiling.
 func TestPromise07MemoryCeiling(t *testing.T) {
 	clients, size, ceiling := 100, 10<<20, int64(300<<20)
-	if isFull() {
+	path := relayFile(t, "127.0.0.1:0", "")
+	if isFull() { // with the default of max_client_buffer so many would be refused, and others with them
 		clients, size = 1000, 100<<20
+		manyJunctions(t, path)
+		edit(t, path, "id = \"f\"\n", "id = \"f\"\nmax_client_buffer = \"32KiB\"\n")
 	}
-	cmd := exec.Command(binary(t, "roundhouse"), "serve", "-c", relayFile(t, "127.0.0.1:0", ""))
+	cmd := exec.Command(binary(t, "roundhouse"), "serve", "-c", path)
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=256MiB")
 	c := startCommand(t, cmd)
 	r := &relayChild{c, c.listens("relay"), c.listens("admin")}
 	w := startWellspring(t)
-	startEnablerChild(t, r.addr, "s1", w.addr)
+	startEnablerChild(t, r.addr, "s1", w.addr, "-jl", "10000")
 	r.up(2)
 	base := quantile99(t, r, 200)
 	var slow []net.Conn
