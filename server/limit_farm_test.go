@@ -29,12 +29,7 @@ func limitedFarm(t *testing.T, change func(*config.Config, *config.FarmLimits)) 
 
 // met is how often a limit of the farm was met.
 func (r *relayUnderTest) met(reason string) int64 {
-	for _, row := range server.LimitedForTest(r.server) {
-		if row.Farm == "f" {
-			return row.Counts[reason]
-		}
-	}
-	return -1
+	return server.LimitedForTest(r.server, "f")[reason]
 }
 
 // TestFarmRate asks faster than the farm may be asked: as many as allowed are answered, the others told to come back.

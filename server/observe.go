@@ -32,7 +32,6 @@ func (s *Server) metrics() []admin.Metric {
 	all = append(all, s.controlMetrics()...)
 	all = append(all, farmMetrics(s.relay.FarmTotals())...)
 	all = append(all, backendMetrics(s.relay.Servers())...)
-	all = append(all, limitMetrics(s.relay.Limited()))
 	if s.engine != nil {
 		all = append(all, s.engineMetrics()...)
 	}

@@ -203,22 +203,3 @@ func (u *quota) pace(x *exchange) *pacer {
 	}
 	return u.pacer
 }
-
-// Limited is how often the limits of one farm were met, by reason.
-type Limited struct {
-	Farm   string           `json:"farm"`
-	Counts map[string]int64 `json:"counts"`
-}
-
-// Limited tells how often limits were met, for each farm in the order of the configuration. It may be called anywhere.
-func (r *Relay) Limited() []Limited {
-	var rows []Limited
-	for _, f := range r.view.Load().farms {
-		row := Limited{Farm: f.conf.ID, Counts: map[string]int64{}}
-		for i, name := range limitNames {
-			row.Counts[name] = f.state.use.limited[i].Load()
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
