@@ -120,10 +120,27 @@ func joinTo(c net.Conn, in io.Reader, to string) {
 	_, _ = io.Copy(c, s)
 }
 
+// TestEnablerThroughProxy has an enabler reach a relay over plain HTTP by a proxy that passes on what it is given whole URLs of.
+func TestEnablerThroughProxy(t *testing.T) {
+	backend := startCounted(t, "alive", "").addr
+	for _, transport := range []string{"http", "ws", "auto"} {
+		r := startRelayChild(t, "127.0.0.1:0", "")
+		p := startConnectProxy(t)
+		host, port := split(t, p.addr)
+		cr := fmt.Sprintf("%s;proxy_host=%s;proxy_port=%d;http_proxy_userid=user;http_proxy_password=word", connString(t, r.addr), host, port)
+		start(t, binary(t, "rsoe"), "-cr", cr, "-cs", connString(t, backend), "-f", "f", "-id", "s1", "-t", "secret", "-transport", transport)
+		r.up(2)
+		servesAgain(t, r, patience)
+		if p.passed.Load() < 3 || p.tunnels.Load() > 0 { // the list, and two lanes
+			t.Errorf("%s: %d requests passed on, %d tunnels", transport, p.passed.Load(), p.tunnels.Load())
+		}
+	}
+}
+
 // connectProxy is an HTTP proxy for the user "user" with the password "word".
 type connectProxy struct {
-	addr    string
-	tunnels atomic.Int32
+	addr            string
+	tunnels, passed atomic.Int32
 }
 
 func startConnectProxy(t *testing.T) *connectProxy {
@@ -136,13 +153,23 @@ func startConnectProxy(t *testing.T) *connectProxy {
 	p := &connectProxy{addr: ln.Addr().String()}
 	go acceptAll(ln, func(c net.Conn) { // ends with the listener
 		in := bufio.NewReader(c)
-		q, err := http.ReadRequest(in)
+		head := ""
+		for !strings.HasSuffix(head, "\r\n\r\n") {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			head += line
+		}
+		q, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
 		switch {
 		case err != nil:
-		case q.Method != http.MethodConnect:
-			t.Errorf("%s %s: not through a tunnel", q.Method, q.URL)
+			t.Error(err)
 		case q.Header.Get("Proxy-Authorization") != "Basic dXNlcjp3b3Jk":
 			fmt.Fprint(c, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+		case q.Method != http.MethodConnect:
+			p.passed.Add(1)
+			joinTo(c, io.MultiReader(strings.NewReader(strings.Replace(head, "http://"+q.Host, "", 1)), in), q.Host)
 		default:
 			p.tunnels.Add(1)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\n\r\n")
