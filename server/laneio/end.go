@@ -32,7 +32,7 @@ import (
 type Handler interface {
 	// Packet gets every packet but ping, pong and pad. Its data is valid during the call. An error closes the lane.
 	Packet(p lane.Packet) error
-	// Writable tells that the lane takes bodies again after Full was true.
+	// Writable tells that the lane takes bodies again after Full was true. Nothing may be sent before it has returned.
 	Writable()
 	// Gone is the last call. err is nil after Close or an orderly end by the other side.
 	Gone(err error)
@@ -264,9 +264,6 @@ func (e *End) beat() {
 		return
 	}
 	e.ping()
-	if e.lengthOut != nil {
-		e.maybeRenew()
-	}
 	e.timer.Arm(e.heartbeat)
 }
 

@@ -11,12 +11,13 @@ import (
 // A body of a given length is for proxies that refuse chunked requests. It comes to its end some day, so the stream of packets
 // goes on in the next one: a packet may begin in one body and end in another. The writer asks for the connection of the next body a
 // while before; when it is late, what is to be written waits. The reader takes the connection of the next body beside the one
-// that it reads, and reads it when that one is complete, which it answers with 200. So nothing is lost, and no stream notices.
+// that it reads, and reads it when that one is complete, which it answers with 200. Bodies are numbered. So nothing is lost, and no stream notices.
 
 // BodyLength is the length of a body when nothing else is said, in bytes: the most that every proxy can count.
 const BodyLength = 1<<31 - 1
 
 const (
+	renewPause = time.Second     // until the next body is asked for again
 	renewAt    = 16 << 20        // bytes of a body that are left when the next one is asked for; less of a small body
 	answerTime = 2 * time.Minute // how long the answer to a complete body may take
 )
@@ -24,25 +25,30 @@ const (
 // lengthOut is what an End knows of the bodies that it writes.
 type lengthOut struct {
 	renew    func()
+	begun    int   // bodies so far, the running one included
 	left     int64 // of the running body, in bytes; 0 <= left
 	mark     int64 // of left, from which on the next body is asked for
+	owed     int   // complete bodies that are not answered; the next one is not asked for before they are, so that at most one waits there
+	again    loop.Timer
 	next     *loop.Conn
 	nextSize int64
 }
 
 // SetOutLength gives the end a connection that it writes packets to, as a body of size bytes, size > 0. The HTTP head has been
-// written. When the body is nearly complete renew is called, now and again until SetOutLength is called for the next one.
+// written. When the body is nearly complete renew is called, once a second until SetOutLength is called for the next one.
 func (e *End) SetOutLength(c *loop.Conn, size int64, renew func()) {
 	l := e.lengthOut
 	switch {
 	case l == nil:
 		l = &lengthOut{renew: renew}
+		l.again.Init(e.loop, e.maybeRenew)
 		e.lengthOut, e.special = l, true
 		e.startBody(c, size)
 		e.begin()
 	case l.next != nil || e.gone || e.closing:
 		c.Abort(nil)
 	case l.left > 0:
+		l.again.Stop()
 		l.next, l.nextSize = c, size
 		c.SetSession(&nextOut{e: e, c: c})
 	default:
@@ -51,9 +57,19 @@ func (e *End) SetOutLength(c *loop.Conn, size int64, renew func()) {
 	}
 }
 
+// NextBody is the number of the body that SetOutLength is to be called for next, from 1 on.
+func (e *End) NextBody() int {
+	if e.lengthOut == nil {
+		return 1
+	}
+	return e.lengthOut.begun + 1
+}
+
 // startBody makes c the connection that is written to.
 func (e *End) startBody(c *loop.Conn, size int64) {
 	l := e.lengthOut
+	l.again.Stop()
+	l.begun++
 	l.left, l.mark = size, min(size/4, renewAt)
 	e.out = c
 	c.SetWatermarks(high, low)
@@ -66,8 +82,10 @@ func (e *End) exhausted() bool {
 	return e.lengthOut != nil && e.lengthOut.left == 0 && e.lengthOut.next == nil
 }
 
+// maybeRenew asks for the next body, if it is time and not done yet.
 func (e *End) maybeRenew() {
-	if l := e.lengthOut; l.left <= l.mark && l.next == nil && !e.gone && !e.closing {
+	if l := e.lengthOut; l.left <= l.mark && l.next == nil && l.owed == 0 && !l.again.Armed() && !e.gone && !e.closing {
+		l.again.Arm(renewPause)
 		l.renew()
 	}
 }
@@ -122,9 +140,7 @@ func (s *nextOut) Drained(*loop.Conn) {}
 func (s *nextOut) Closed(*loop.Conn, error) {
 	if l := s.e.lengthOut; l.next == s.c {
 		l.next = nil
-		if l.left == 0 {
-			s.e.maybeRenew()
-		}
+		l.again.Arm(renewPause)
 	}
 }
 
@@ -137,6 +153,7 @@ type spent struct {
 }
 
 func newSpent(e *End, c *loop.Conn) {
+	e.lengthOut.owed++
 	s := &spent{e: e}
 	s.timer.Init(e.loop, func() { c.Abort(ErrUnsent) })
 	s.timer.Arm(answerTime)
@@ -150,6 +167,8 @@ func (s *spent) Data(c *loop.Conn, in []byte) (int, error) {
 	}
 	if s.answered = bytes.HasPrefix(in, []byte("HTTP/1.")) && string(in[8:len(start)]) == " 200"; s.answered {
 		c.Close()
+		s.e.lengthOut.owed--
+		s.e.maybeRenew()
 		return len(in), nil
 	}
 	line, _, _ := bytes.Cut(in, crlf)
@@ -166,38 +185,52 @@ func (s *spent) Closed(_ *loop.Conn, err error) {
 
 // lengthIn is what an End knows of the bodies that it reads.
 type lengthIn struct {
-	left     int64 // of the running body, in bytes; 0 <= left
-	next     *loop.Conn
-	nextSize int64
+	left   int64 // of the running body, in bytes; 0 <= left
+	number int   // of the running body, or of the last one
+	nexts  [maxNexts]nextIn
 }
 
-// SetInLength gives the end a connection that it reads packets from: a body of size bytes, size > 0, from its next byte on. It may be
-// called again for the next body, before or after the running one is complete.
-func (e *End) SetInLength(c *loop.Conn, size int64) {
-	l := e.lengthIn
-	switch {
-	case l == nil:
+// maxNexts is how many bodies may wait for their turn: the writer asks for the one after the next as soon as the running one is
+// answered, and connections may overtake each other.
+const maxNexts = 2
+
+// nextIn is a body that is not read yet.
+type nextIn struct {
+	c      *loop.Conn // nil: none
+	size   int64
+	number int
+}
+
+// SetInLength gives the end a connection that it reads packets from: body number, from 1 on, of size bytes, size > 0, from its next
+// byte on. Bodies may come before their turn, as many as maxNexts. ok is false when the end has no use for this one; then the
+// connection stays the caller's.
+func (e *End) SetInLength(c *loop.Conn, number int, size int64) (ok bool) {
+	if e.lengthIn == nil {
 		e.lengthIn = &lengthIn{}
-		e.readBody(c, size)
-		e.begin()
-	case l.next != nil || e.gone || e.closing:
-		c.Abort(nil)
-	case l.left > 0:
-		l.next, l.nextSize = c, size
-		c.Pause()
-		c.SetSession(&nextIn{e: e, c: c})
-	default:
-		e.readBody(c, size)
 	}
+	l := e.lengthIn
+	slot := &l.nexts[number%maxNexts]
+	switch {
+	case number <= l.number, number-l.number > maxNexts, slot.c != nil, e.gone, e.closing:
+		return false
+	case l.left == 0 && number == l.number+1:
+		e.readBody(nextIn{c, size, number})
+		e.begin()
+	default:
+		*slot = nextIn{c, size, number}
+		c.Pause()
+		c.SetSession(waiting{l})
+	}
+	return true
 }
 
-// readBody makes c the connection that is read from.
-func (e *End) readBody(c *loop.Conn, size int64) {
-	e.lengthIn.left = size
-	e.in = c
-	c.SetSession(&bodySession{e})
-	c.Resume()
-	c.Again()
+// readBody makes b the body that is read.
+func (e *End) readBody(b nextIn) {
+	e.lengthIn.left, e.lengthIn.number = b.size, b.number
+	e.in = b.c
+	b.c.SetSession(&bodySession{e})
+	b.c.Resume()
+	b.c.Again()
 }
 
 // bodySession is the session of the connection whose body is being read.
@@ -226,24 +259,24 @@ func (e *End) answerBody(c *loop.Conn) {
 	c.SetSession(done{})
 	c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 	c.Close()
-	if l := e.lengthIn; l.next != nil {
-		next := l.next
-		l.next = nil
-		e.readBody(next, l.nextSize)
+	l := e.lengthIn
+	if slot := &l.nexts[(l.number+1)%maxNexts]; slot.c != nil {
+		b := *slot
+		*slot = nextIn{}
+		e.readBody(b)
 	}
 }
 
-// nextIn is the session of a connection whose body is not read yet.
-type nextIn struct {
-	e *End
-	c *loop.Conn
-}
+// waiting is the session of a connection whose body is not read yet.
+type waiting struct{ l *lengthIn }
 
-func (s *nextIn) Data(*loop.Conn, []byte) (int, error) { return 0, nil }
-func (s *nextIn) Drained(*loop.Conn)                   {}
-func (s *nextIn) Closed(*loop.Conn, error) {
-	if l := s.e.lengthIn; l.next == s.c {
-		l.next = nil
+func (waiting) Data(*loop.Conn, []byte) (int, error) { return 0, nil }
+func (waiting) Drained(*loop.Conn)                   {}
+func (w waiting) Closed(c *loop.Conn, _ error) {
+	for i := range w.l.nexts {
+		if w.l.nexts[i].c == c {
+			w.l.nexts[i] = nextIn{}
+		}
 	}
 }
 

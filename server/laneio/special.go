@@ -77,12 +77,18 @@ func (e *End) writeEnd() {
 
 // dropNext gives up the connections that were to come after out and in.
 func (e *End) dropNext() {
-	if l := e.lengthOut; l != nil && l.next != nil {
-		l.next.Abort(nil)
-		l.next = nil
+	if l := e.lengthOut; l != nil {
+		l.again.Stop()
+		if l.next != nil {
+			l.next.Abort(nil)
+			l.next = nil
+		}
 	}
-	if l := e.lengthIn; l != nil && l.next != nil {
-		l.next.Abort(nil)
-		l.next = nil
+	if l := e.lengthIn; l != nil {
+		for _, b := range l.nexts {
+			if b.c != nil {
+				b.c.Abort(nil)
+			}
+		}
 	}
 }

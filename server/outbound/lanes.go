@@ -58,6 +58,10 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 		}
 		e.correctClock(err)
 		wait := pause.after(err)
+		if next, _, _ := spec.t.next(); next != k.form { // a refusal that stands does not stand for another form
+			pause.reset()
+			wait = pause.next()
+		}
 		e.log.Warn("lane down; opening it again", "relay", spec.peer.Host, "lane", spec.number, "transport", k.form.String(), "error", err, "after", wait, "advice", e.advice(err))
 		if !sleep(ctx, wait) {
 			return

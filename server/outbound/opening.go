@@ -122,8 +122,8 @@ func (k *link) openDown() {
 // sendDownHead makes c the connection of the next body of a given length.
 func (k *link) sendDownHead(c *loop.Conn) {
 	size, body := k.s.e.body, ""
-	if k.bodies++; k.bodies > 1 {
-		body = "/" + strconv.Itoa(k.bodies)
+	if n := k.end.NextBody(); n > 1 {
+		body = "/" + strconv.Itoa(n)
 	}
 	c.Write(k.callHead("POST", "down", body, "Content-Type: application/octet-stream\r\nContent-Length: "+strconv.FormatInt(size, 10)+"\r\n\r\n"))
 	k.end.SetOutLength(c, size, k.renew)
@@ -144,8 +144,8 @@ func (k *link) renew() {
 		case k.isGone:
 			return nil
 		}
+		k.s.e.log.Info("lane goes on in another body", "relay", k.spec.peer.Host, "lane", k.spec.number, "body", k.end.NextBody())
 		k.sendDownHead(c)
-		k.s.e.log.Debug("lane goes on in another body", "relay", k.spec.peer.Host, "lane", k.spec.number, "body", k.bodies)
 		return c.Session()
 	})
 }

@@ -105,7 +105,6 @@ type link struct {
 	opening  loop.Timer
 	slow     error      // what is wrong when opening fires
 	calling  *loop.Conn // until the relay has accepted it
-	bodies   int        // bodies of a given length that were begun
 	window   uint32     // what the relay takes of a response body without credit, in bytes; 0 until its hello
 	isGone   bool
 	proved   bool // a packet has come back

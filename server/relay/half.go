@@ -19,7 +19,7 @@ type half struct {
 	key  laneKey
 	kind halfKind
 	size int64 // of a body of a given length, in bytes
-	more bool  // the lane is to go on in it: another body was before it
+	body int   // which body of a given length it is, from 1 on
 }
 
 type halfKind uint8
@@ -38,7 +38,7 @@ const laneFields = "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: 
 func (c *client) half(q *http1.Request, k *call) {
 	h := half{key: laneKey{farm: k.farm, server: k.server}}
 	if !h.readLane(k.lane) {
-		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER or RUN/NUMBER/BODY.")
+		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER, or RUN/NUMBER/BODY with a BODY from 2 on.")
 		return
 	}
 	if text := h.readKind(q, k.op); text != "" {
@@ -64,28 +64,31 @@ func (c *client) half(q *http1.Request, k *call) {
 func (h *half) readLane(text string) (ok bool) {
 	run, number, ok := strings.Cut(text, "/")
 	number, body, more := strings.Cut(number, "/")
-	n, err := strconv.Atoi(number)
-	const most = 1024 // loops of a relay
-	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 || more && body == "" {
+	n, err := strconv.Atoi(number) // of few digits, or it is too large below
+	const most = 1024              // loops of a relay
+	if !ok || err != nil || n < 0 || n >= most || run == "" || len(run) > 64 {
 		return false
 	}
-	h.key.run, h.key.number, h.more = run, n, more
-	return true
+	h.key.run, h.key.number, h.body = run, n, 1
+	if more {
+		h.body, err = strconv.Atoi(body)
+	}
+	return err == nil && h.body >= 1 && (h.body > 1) == more
 }
 
 // readKind judges the call as a whole. text says what is wrong with it.
 func (h *half) readKind(q *http1.Request, op string) (text string) {
 	bodyless := !q.Chunked && q.ContentLength == 0
 	switch {
-	case op == "lane" && q.Upgrade && !h.more:
+	case op == "lane" && q.Upgrade && h.body == 1:
 		h.kind = halfSocket
 	case op == "lane":
 		return "A lane is a GET with a WebSocket handshake."
-	case op == "up" && string(q.Method) == "GET" && bodyless && !q.Upgrade && !h.more:
+	case op == "up" && string(q.Method) == "GET" && bodyless && !q.Upgrade && h.body == 1:
 		h.kind = halfUp
 	case op == "up":
 		return "An up channel is a GET without a body."
-	case string(q.Method) != "POST" || bodyless || h.more && q.Chunked:
+	case string(q.Method) != "POST" || bodyless || h.body > 1 && q.Chunked:
 		return "A down channel is a POST with a body that is chunked or has a length."
 	case q.Chunked:
 		h.kind = halfDown
@@ -118,12 +121,14 @@ const openingTime = 10 * time.Second
 // half brings one connection of a lane, which has just come to this loop.
 func (s *shard) half(h half, conn *loop.Conn) {
 	l := s.lanes[h.key]
-	if h.more && (l == nil || l.down != halfLength) {
-		conn.Write([]byte("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
-		conn.Close()
+	if h.body > 1 {
+		if l == nil || l.down != halfLength || !l.end.SetInLength(conn, h.body, h.size) {
+			conn.Write([]byte("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+			conn.Close()
+		}
 		return
 	}
-	if !h.more && l != nil && !l.lacks(h.kind) {
+	if l != nil && !l.lacks(h.kind) {
 		conn.Abort(nil) // the enabler opened it twice
 		return
 	}
@@ -145,7 +150,9 @@ func (s *shard) half(h half, conn *loop.Conn) {
 		l.end.SetIn(conn)
 	case halfLength:
 		l.down = halfLength
-		l.end.SetInLength(conn, h.size)
+		if !l.end.SetInLength(conn, 1, h.size) {
+			conn.Abort(nil) // the lane has just ended
+		}
 	case halfSocket:
 		l.up, l.down = true, halfSocket
 		l.end.SetSocket(conn, false)
