@@ -175,6 +175,7 @@ func (s *Server) Run(ctx context.Context) error {
 		err = s.admin.Close()
 	} else {
 		s.admin.Ready(false)
+		s.delay()
 	}
 	handover.Stopping(s.log)
 	drain, cancel := context.WithCancel(context.Background())
@@ -186,6 +187,14 @@ func (s *Server) Run(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("server: requests were cut after %v of draining: %w", limit, cut))
 	}
 	return errors.Join(err, s.stop())
+}
+
+// delay goes on serving until load balancers have seen that the server is not ready.
+func (s *Server) delay() {
+	if d := s.cfg.DrainDelay; d > 0 {
+		s.log.Info("not ready; the listeners close later", "after", d)
+		<-time.After(d)
+	}
 }
 
 // Drain has Run drain and return, as the end of its context does. Any goroutine may call it, more than once.

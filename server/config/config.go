@@ -35,6 +35,9 @@ type Config struct {
 	// How long requests, lanes and upgraded connections of this process may go on when SIGUSR2 has put a new one in its place. 0: as long as
 	// they want.
 	HandoverTimeout time.Duration `toml:"handover_timeout"`
+	// How long everything goes on after the first SIGTERM or SIGINT while /readyz says that the server is not ready: as long as load
+	// balancers need to see that, so that nothing new comes when the listeners close. A new process, started by SIGUSR2, needs none.
+	DrainDelay time.Duration `toml:"drain_delay"`
 	// How long connections that wait for a request may still bring one after the first SIGTERM or SIGINT: it is answered, and the
 	// connection closed. 0: they are closed at once, which loses what is on its way.
 	DrainGrace time.Duration `toml:"drain_grace"`

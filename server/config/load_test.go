@@ -224,7 +224,7 @@ func TestEnvironmentNamesAreUnique(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	long := strings.Repeat("x", maxText+1)
 	for _, row := range []struct{ toml, want string }{
-		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are access, admin, drain_grace, drain_timeout, engine, handover_timeout, limits, log, loops, relay, router`},
+		{`nothing = 1`, `f.toml:2: field "nothing": unknown; there are access, admin, drain_delay, drain_grace, drain_timeout, engine, handover_timeout, limits, log, loops, relay, router`},
 		{`relay.lisen = ["x"]`, `f.toml:2: field "relay.lisen": unknown; there are `},
 		{`[relay.x]`, `f.toml:2: field "relay.x": unknown; there are `},
 		{`relay = 1`, `f.toml:2: field "relay": a table, not a value`},

@@ -55,6 +55,7 @@ var rsOptions = map[string]rsProperty{
 	"x_handover_wait":       {field: "relay.lane.handover_wait"},
 	"x_handover_timeout":    {field: "handover_timeout"},
 	"x_drain_timeout":       {field: "drain_timeout"},
+	"x_drain_delay":         {field: "drain_delay"},
 	"x_drain_grace":         {field: "drain_grace"},
 	"x_header_timeout":      {field: "relay.header_timeout"},
 	"x_idle_timeout":        {field: "relay.idle_timeout"},

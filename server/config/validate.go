@@ -179,6 +179,7 @@ func (c *checker) checkDurations() {
 		{"relay.lane.handover_wait", r.Lane.HandoverWait, true},
 		{"handover_timeout", c.cfg.HandoverTimeout, true},
 		{"drain_timeout", c.cfg.DrainTimeout, true},
+		{"drain_delay", c.cfg.DrainDelay, true},
 		{"drain_grace", c.cfg.DrainGrace, true},
 	} {
 		if d.zero {
