@@ -40,6 +40,7 @@ type control struct {
 	generation atomic.Int64 // less 1
 	failed     atomic.Int64 // reloads that came to nothing
 	hooks      atomic.Pointer[Hooks]
+	needStart  atomic.Pointer[[]string] // of the last reload; nil: there was none
 }
 
 var errNoHook = errors.New("not possible in this server")
@@ -82,6 +83,7 @@ func (s *Server) Reload(cfg *config.Config) (Reloaded, error) {
 		s.control.failed.Add(1)
 		return Reloaded{}, fmt.Errorf("server: reload: %w", err)
 	}
+	s.control.needStart.Store(&kept)
 	done := Reloaded{Generation: s.control.generation.Add(1) + 1, NeedStart: kept}
 	s.log.Info("the configuration was read again", "generation", done.Generation, "need_a_new_start", kept)
 	return done, nil

@@ -7,7 +7,7 @@ import (
 
 // sources is what the admin listener shows of the server, and lets an administrator do.
 func (s *Server) sources() admin.Sources {
-	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: s.relayTables(), Actions: s.controlActions()}
+	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: s.relayTables(), Actions: s.controlActions(), Pages: s.relayPages()}
 	if s.engine != nil {
 		sources.Tables = append(sources.Tables, s.engineTables()...)
 		sources.Actions = append(sources.Actions, s.engineActions()...)

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"roundhouse/server/admin"
 	"roundhouse/server/relay"
+	"roundhouse/server/statuspage"
 )
 
 // connectionsShown is how many connections are shown to who does not say how many.
@@ -22,6 +25,27 @@ func (s *Server) relayTables() []admin.Table {
 			Rows: func(limit int) (any, bool) { return first(limit, s.relay.Lanes()) }},
 		{Name: "connections", About: "connections of clients; ?limit=N: at most N, 0 for all", Limit: connectionsShown,
 			Rows: func(limit int) (any, bool) { return s.relay.Connections(limit) }},
+	}
+}
+
+// relayPages are the status page for the administrator of the relay, and the numbers for a monitor.
+func (s *Server) relayPages() []admin.Page {
+	return []admin.Page{
+		{Path: "/admin/iarelayserver", About: "status page; ?ias-rs-farm=F&ias-rs-server=S, ias-rs-format=json", Policy: statuspage.Policy,
+			Render: func(query string) (int, string, []byte) {
+				var kept []string
+				if p := s.control.needStart.Load(); p != nil {
+					kept = *p
+				}
+				return s.relay.Render(relay.ParseReportQuery(query, relay.ForAdmin), version(), s.Generation(), kept)
+			}},
+		{Path: "/mon/iarelayserver", About: "the metrics as JSON", Render: func(string) (int, string, []byte) {
+			b, err := json.Marshal(admin.Numbers(s.metrics()))
+			if err != nil {
+				return http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The numbers cannot be shown.\n")
+			}
+			return http.StatusOK, statuspage.JSONType, append(b, '\n')
+		}},
 	}
 }
 

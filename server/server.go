@@ -68,6 +68,7 @@ func (s *Server) start() (err error) {
 	if s.relay, err = relay.New(s.cfg, s.group, s.log, machineBytes()); err != nil {
 		return err
 	}
+	s.relay.Version = version()
 	if err = s.relay.Listen(); err != nil {
 		return err
 	}

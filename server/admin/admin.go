@@ -42,6 +42,32 @@ type Sources struct {
 	Tables []Table
 	// Actions are done by POST /api/NAME.
 	Actions []Action
+	// Pages are shown at paths of their own.
+	Pages []Page
+}
+
+// Page is something that is shown at a path of its own.
+type Page struct {
+	Path  string
+	About string // its line in the index
+	// Render returns the status of the answer, its media type, and its content; query is that of the URL. Any goroutine may call it.
+	Render func(query string) (status int, kind string, content []byte)
+	// Policy is the Content-Security-Policy of the answer; empty: none.
+	Policy string
+}
+
+// rendered answers with p.
+func (p Page) rendered(w http.ResponseWriter, r *http.Request) {
+	status, kind, content := p.Render(r.URL.RawQuery)
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.Policy != "" {
+		h.Set("Content-Security-Policy", p.Policy)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(content) // the reader has gone
 }
 
 const (
@@ -107,6 +133,9 @@ func (s *Server) addPages() {
 	s.page("/metrics", "for Prometheus", s.metricsHandler().ServeHTTP)
 	for _, t := range s.sources.Tables {
 		s.page("/api/"+t.Name, t.About, s.table(t))
+	}
+	for _, p := range s.sources.Pages {
+		s.page(p.Path, p.About, p.rendered)
 	}
 	for _, a := range s.sources.Actions {
 		s.action(a)

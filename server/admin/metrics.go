@@ -37,3 +37,41 @@ type Distribution struct {
 	Counts []uint64  // by bucket, and then of what is above the last bound: one more than Bounds
 	Sum    float64   // of all that was counted
 }
+
+// Number is one value of a metric as JSON shows it.
+type Number struct {
+	Labels map[string]string `json:"labels,omitempty"`
+	Value  *float64          `json:"value,omitempty"` // of a counter or a gauge
+	Count  *uint64           `json:"count,omitempty"` // of a histogram: how many values it has
+	Sum    *float64          `json:"sum,omitempty"`   // and what they add up to
+}
+
+// Numbers returns metrics by name, for JSON. Of histograms it has the count and the sum.
+func Numbers(all []Metric) map[string][]Number {
+	numbers := map[string][]Number{}
+	for i := range all {
+		m := &all[i]
+		rows := []Number{} // never null
+		for _, s := range m.Samples {
+			n := Number{}
+			if len(m.Labels) > 0 {
+				n.Labels = map[string]string{}
+			}
+			for k, label := range m.Labels {
+				n.Labels[label] = s.Values[k]
+			}
+			if d := s.Distribution; d != nil {
+				var count uint64
+				for _, c := range d.Counts {
+					count += c
+				}
+				n.Count, n.Sum = &count, &d.Sum
+			} else {
+				n.Value = &s.Value
+			}
+			rows = append(rows, n)
+		}
+		numbers[m.Name] = rows
+	}
+	return numbers
+}

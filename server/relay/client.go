@@ -18,6 +18,7 @@ const (
 	phaseQueue               // a back-end server that can take the request
 	phaseAnswer              // the head of the response
 	phaseTurn                // until the farm has bytes to spend again
+	phasePage                // a status page
 	phaseStream              // nothing but that the client takes its answer, or what comes over its upgraded connection
 )
 
@@ -77,7 +78,7 @@ func (c *client) expired() {
 		return
 	}
 	switch c.phase {
-	case phaseIdle:
+	case phaseIdle, phasePage:
 		c.conn.Close()
 	case phaseHead:
 		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
@@ -185,6 +186,10 @@ func (c *client) begin(q *http1.Request) {
 		return
 	}
 	c.s.stats.requests.Add(1)
+	if to.bare && asksPage(q) {
+		c.statusPage(q, ForClients)
+		return
+	}
 	if to.kind == routeNone || len(to.farm) == 0 {
 		c.reject(q, failBadURL, "The URL names no farm.")
 		return
@@ -284,7 +289,7 @@ func (c *client) Drained(*loop.Conn) {
 func (c *client) InputClosed(*loop.Conn) bool {
 	switch {
 	case c.x == nil:
-		return c.phase == phaseTurn
+		return c.phase == phaseTurn || c.phase == phasePage
 	case c.x.resp.upgraded:
 		c.x.req.endUpload()
 		return true
@@ -296,6 +301,7 @@ func (c *client) InputClosed(*loop.Conn) bool {
 // Closed ends what the client was waiting for.
 func (c *client) Closed(*loop.Conn, error) {
 	c.timer.Stop()
+	c.phase = phaseIdle // whoever brings a status page sees that nobody waits
 	c.s.stats.clients.Add(-1)
 	if c.x != nil {
 		c.x.clientGone()

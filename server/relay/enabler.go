@@ -45,9 +45,16 @@ func readCall(fields []http1.Field) (c call) {
 // enabler handles a request to the server URL.
 func (c *client) enabler(q *http1.Request) {
 	k := readCall(q.Fields)
+	if k.op == "" && asksPage(q) {
+		c.statusPage(q, ForBackends)
+		return
+	}
 	_, f, text := c.admit(&k)
 	if f != nil {
 		c.s.relay.log.Warn("enabler refused", "error", f.name, "reason", text, "farm", k.farm, "server", k.server, "remote", string(c.ip))
+		if known, _ := c.s.view.server(k.farm, k.server); known != nil {
+			c.s.troubled(k.farm, k.server, f.name+": "+text)
+		}
 		c.reject(q, f, text)
 		return
 	}

@@ -190,6 +190,9 @@ func (l *link) status(b []byte) error {
 			l.s.wake(l.server.Farm)
 		}
 	}
+	if !up {
+		l.s.troubled(l.key.farm, l.key.server, "the back end is down: "+string(text))
+	}
 	l.s.relay.log.Info("back end", "farm", l.key.farm, "server", l.key.server, "up", up, "reason", string(text))
 	return nil
 }
@@ -220,6 +223,9 @@ func (l *link) Gone(err error) {
 		if open, draining := l.s.roster.Lanes(l.server); open+draining == 0 {
 			l.s.gone[serverName{l.key.farm, l.key.server}] = l.s.loop.Now()
 		}
+	}
+	if err != nil && !l.s.relay.draining.Load() {
+		l.s.troubled(l.key.farm, l.key.server, "a lane broke: "+err.Error())
 	}
 	l.s.relay.log.Info("lane down", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "streams", l.streams.Len(), "error", err)
 	l.streams.Each(func(_ uint32, x *exchange) {

@@ -29,10 +29,14 @@ type Relay struct {
 	answers http1.Limits // of responses
 	machine int64        // bytes of memory
 	began   time.Time
+	// Version of the program, for the status pages; set before Listen.
+	Version string
 	// holdUntil is until when requests wait for the lanes of the process before this one; zero when there was none.
 	holdUntil time.Time
 
 	// Any goroutine.
+	making    atomic.Int32         // status pages that are being made; at most maxMaking
+	makers    sync.WaitGroup       // the goroutines that make them
 	view      atomic.Pointer[view] // in force; a loop looks at its shard's
 	acceptors []*loop.Acceptor     // written by Listen only
 	secured   []*loop.Acceptor     // those of acceptors that speak TLS; likewise
@@ -93,6 +97,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 // Close gives back what the door holds besides connections, which are the group's. It is called when the group has stopped.
 func (r *Relay) Close() error {
 	r.closeListeners()
+	r.makers.Wait()
 	for _, s := range r.shards {
 		s.flushAccesses() // of requests that ended with the group
 	}

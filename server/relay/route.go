@@ -20,6 +20,7 @@ type route struct {
 	farm []byte // decoded; empty when the URL names none
 	path []byte // origin form, for the back end
 	base []byte // what of the path leads to the farm, as it came: cookies are for it
+	bare bool   // nothing but a query follows the prefix
 }
 
 // route finds out what a request is for: by the prefix of its path; else by a field Ias-Rs-Farm; else by its host.
@@ -72,8 +73,8 @@ func cutPrefix(path []byte, prefix string) (rest []byte, ok bool) {
 
 // routeClient reads /FARM/PATH, which is the rest of path behind the prefix.
 func (s *shard) routeClient(path, rest []byte) route {
-	if len(rest) == 0 || rest[0] == '?' {
-		return route{kind: routeClient}
+	if isBare(rest) {
+		return route{kind: routeClient, bare: true}
 	}
 	rest = rest[1:]
 	end := bytes.IndexAny(rest, "/?")

@@ -12,13 +12,14 @@ import (
 
 // shard is what one loop owns of the relay door. Everything but stats is touched on that loop only.
 type shard struct {
-	relay  *Relay
-	loop   *loop.Loop
-	view   *view
-	roster *farm.Roster[*link]
-	lanes  map[laneKey]*link
-	local  []*farmLocal             // by farm.Farm.Index of the view
-	gone   map[serverName]time.Time // servers without a lane here, and since when
+	relay    *Relay
+	loop     *loop.Loop
+	view     *view
+	roster   *farm.Roster[*link]
+	lanes    map[laneKey]*link
+	local    []*farmLocal             // by farm.Farm.Index of the view
+	gone     map[serverName]time.Time // servers without a lane here, and since when
+	troubles map[serverName]trouble   // what went wrong last, by server; see troubled
 
 	signer   *farm.Signer
 	sessions map[farm.Session][]byte // texts of session ids that were given out; see sessionText
@@ -42,7 +43,7 @@ type shard struct {
 
 func newShard(r *Relay, l *loop.Loop, v *view) *shard {
 	s := &shard{relay: r, loop: l, view: v, roster: farm.NewRoster[*link](v.table), lanes: map[laneKey]*link{},
-		gone: map[serverName]time.Time{}, sessions: map[farm.Session][]byte{}, signer: farm.NewSigner(v.affinityKey),
+		gone: map[serverName]time.Time{}, troubles: map[serverName]trouble{}, sessions: map[farm.Session][]byte{}, signer: farm.NewSigner(v.affinityKey),
 		seed: rand.Uint64() | 1}
 	for range v.farms {
 		s.local = append(s.local, new(farmLocal))

@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"cmp"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -181,6 +182,9 @@ type tally struct {
 	since                           time.Time
 	rtt                             time.Duration
 	kinds                           [len(kindNames)]int // of the lanes, by halfKind
+	ejected                         bool                // on some loop
+	trouble                         trouble             // the last one
+	remotes                         map[string]bool     // addresses that lanes come from; at most maxRemotes
 }
 
 // kindNames are how lanes travel, by the halfKind of what comes over them.
@@ -208,12 +212,18 @@ func (r *Relay) tally() map[serverName]*tally {
 	parts := make([]map[serverName]*tally, len(r.shards)) // each written by one loop
 	r.group.Each(func(l *loop.Loop) {
 		part := map[serverName]*tally{}
-		for _, l := range r.shards[l.Index()].lanes {
-			name := serverName{l.key.farm, l.key.server}
+		s := r.shards[l.Index()]
+		of := func(name serverName) *tally {
 			if part[name] == nil {
-				part[name] = new(tally)
+				part[name] = &tally{remotes: map[string]bool{}}
 			}
-			part[name].count(l)
+			return part[name]
+		}
+		for _, l := range s.lanes {
+			of(serverName{l.key.farm, l.key.server}).count(l)
+		}
+		for name, trouble := range s.troubles {
+			of(name).trouble = trouble
 		}
 		parts[l.Index()] = part
 	})
@@ -221,7 +231,7 @@ func (r *Relay) tally() map[serverName]*tally {
 	for _, part := range parts {
 		for name, t := range part { // none when the loop is stopping
 			if all[name] == nil {
-				all[name] = new(tally)
+				all[name] = &tally{remotes: map[string]bool{}}
 			}
 			all[name].add(t)
 		}
@@ -253,11 +263,22 @@ func (t *tally) count(l *link) {
 	t.streams += l.streams.Len()
 	t.rtt = max(t.rtt, l.end.RTT())
 	t.since = earlier(t.since, l.end.Since())
+	t.ejected = t.ejected || l.server != nil && l.s.roster.Ejected(l.server, l.s.loop.Now())
+	if addr, _, err := net.SplitHostPort(l.remote); err == nil {
+		t.addRemote(addr)
+	}
 }
 
 // add adds what another loop has counted.
 func (t *tally) add(o *tally) {
 	t.lanes += o.lanes
+	t.ejected = t.ejected || o.ejected
+	if o.trouble.at.After(t.trouble.at) {
+		t.trouble = o.trouble
+	}
+	for addr := range o.remotes {
+		t.addRemote(addr)
+	}
 	for kind, n := range o.kinds {
 		t.kinds[kind] += n
 	}
@@ -267,6 +288,15 @@ func (t *tally) add(o *tally) {
 	t.down = t.down || o.down
 	t.rtt = max(t.rtt, o.rtt)
 	t.since = earlier(t.since, o.since)
+}
+
+// maxRemotes is how many addresses of an enabler are shown.
+const maxRemotes = 16
+
+func (t *tally) addRemote(addr string) {
+	if len(t.remotes) < maxRemotes {
+		t.remotes[addr] = true
+	}
 }
 
 // earlier returns the earlier of two times, of which a zero one is none.
@@ -315,5 +345,5 @@ func withoutQuery(path string) string {
 
 // String is the name of the phase.
 func (p phase) String() string {
-	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseQueue: "queue", phaseAnswer: "answer", phaseTurn: "turn", phaseStream: "stream"}[p]
+	return [...]string{phaseIdle: "idle", phaseHead: "head", phaseBody: "body", phaseQueue: "queue", phaseAnswer: "answer", phaseTurn: "turn", phasePage: "page", phaseStream: "stream"}[p]
 }
