@@ -29,10 +29,9 @@ type Enabler struct {
 	log     *slog.Logger
 	group   *loop.Group
 	shards  []*shard
-	run     string   // identifies this run to the relays
-	macs    []string // of this machine's adapters
-	ways    []*way   // of cfg.Relays
-	trust   *trust   // of the back end; nil for plain HTTP
+	self    self
+	ways    []*way // of cfg.Relays
+	trust   *trust // of the back end; nil for plain HTTP
 	window  int
 	body    int64        // length of a body towards a relay behind a proxy that wants one, in bytes
 	answers http1.Limits // of the back end's responses
@@ -42,18 +41,14 @@ type Enabler struct {
 	perClient bool   // each client has connections of its own
 	ownHost   string // what Host says to the back end; empty: what the client said
 
-	// Guarded by mu.
-	mu      sync.Mutex
-	claimed map[string]bool // host:port of the relay servers that a -cr has led to; at most maxPeers for each -cr
-
 	// Any goroutine.
+	claims   claims
 	limits   limits
 	slots    slots
 	idle     atomic.Int64 // idle connections that no session claims, as far as the loops have told
 	away     registry
 	epoch    atomic.Uint32                    // changes when the last lane is lost: what sessions knew of connections is void then
 	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
-	clock    atomic.Int64                     // how far the relays' clock is ahead of ours, in nanoseconds
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
 	lanes    atomic.Int64 // lanes that are up
@@ -106,8 +101,8 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 	if _, err := rand.Read(run[:]); err != nil {
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
-	e := &Enabler{cfg: cfg, log: log, group: g, run: hex.EncodeToString(run[:]), window: lane.DefaultWindow, body: laneio.BodyLength, answers: http1.DefaultLimits(),
-		claimed: map[string]bool{}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0,
+	e := &Enabler{cfg: cfg, log: log, group: g, self: self{run: hex.EncodeToString(run[:])}, window: lane.DefaultWindow, body: laneio.BodyLength, answers: http1.DefaultLimits(),
+		claims: claims{of: map[string]bool{}}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0,
 		ownHost: ownHost(&cfg.Backend)}
 	e.epoch.Store(mathrand.Uint32())
 	e.setLimits(0, 0)
@@ -135,12 +130,12 @@ func (e *Enabler) prepare() (err error) {
 		}
 		e.ways = append(e.ways, newWay(&e.cfg.Relays[i], t))
 	}
-	if e.macs = e.cfg.MACs; len(e.macs) == 0 {
-		if e.macs, err = adapterAddresses(); err != nil {
+	if e.self.macs = e.cfg.MACs; len(e.self.macs) == 0 {
+		if e.self.macs, err = adapterAddresses(); err != nil {
 			e.log.Warn("the addresses of the adapters are unknown", "error", err)
 		}
 	}
-	e.log.Info("outbound enabler", "version", version(), "farm", e.cfg.Farm, "server", e.cfg.ID, "mac", strings.Join(e.macs, "!"))
+	e.log.Info("outbound enabler", "version", version(), "farm", e.cfg.Farm, "server", e.cfg.ID, "mac", strings.Join(e.self.macs, "!"))
 	return nil
 }
 

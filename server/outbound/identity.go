@@ -13,8 +13,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// self is who the enabler is, besides its farm, id and token.
+type self struct {
+	run   string       // identifies this run to the relays
+	macs  []string     // of this machine's adapters
+	clock atomic.Int64 // how far the relays' clock is ahead of ours, in nanoseconds
+}
 
 // signs tells whether calls are signed, or carry the token.
 const signs = false
@@ -22,9 +30,9 @@ const signs = false
 // identity are the fields by which the enabler says who it is.
 func (e *Enabler) identity(method, op string) [][2]string {
 	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"},
-		{"Ias-Rs-Oe-Id", e.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
-	if len(e.macs) > 0 {
-		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.macs, ",")})
+		{"Ias-Rs-Oe-Id", e.self.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
+	if len(e.self.macs) > 0 {
+		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.self.macs, ",")})
 	}
 	switch {
 	case e.cfg.Token == "":
@@ -42,11 +50,11 @@ func (e *Enabler) identity(method, op string) [][2]string {
 func (e *Enabler) sign(method string) string {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails: crypto/rand
-	ts := strconv.FormatInt(time.Now().Add(time.Duration(e.clock.Load())).Unix(), 10)
+	ts := strconv.FormatInt(time.Now().Add(time.Duration(e.self.clock.Load())).Unix(), 10)
 	said := ts + "," + hex.EncodeToString(nonce[:])
 	key := sha256.Sum256([]byte(e.cfg.Token))
 	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(strings.Join([]string{method, e.cfg.Farm, e.cfg.ID, e.run, strings.Replace(said, ",", "|", 1)}, "|")))
+	mac.Write([]byte(strings.Join([]string{method, e.cfg.Farm, e.cfg.ID, e.self.run, strings.Replace(said, ",", "|", 1)}, "|")))
 	return said + "," + hex.EncodeToString(mac.Sum(nil))
 }
 
@@ -59,12 +67,12 @@ func (e *Enabler) correctClock(err error) bool {
 	if !signs || !errors.As(err, &r) || r.status != http.StatusUnauthorized || r.number == 0 || r.date.IsZero() {
 		return false
 	}
-	had := time.Duration(e.clock.Load())
+	had := time.Duration(e.self.clock.Load())
 	ahead := time.Until(r.date)
 	if d := ahead - had; -clockSlack < d && d < clockSlack {
 		return false
 	}
-	e.clock.Store(int64(ahead))
+	e.self.clock.Store(int64(ahead))
 	e.log.Warn("the clock of this machine and the relay's differ; calls go by the relay's", "relay_is_ahead", ahead.Round(time.Second))
 	return true
 }

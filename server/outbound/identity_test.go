@@ -15,11 +15,11 @@ import (
 
 // TestSign checks a signature as a relay does that knows only the hash of the token.
 func TestSign(t *testing.T) {
-	e := &Enabler{cfg: &config.Enabler{Farm: "F", ID: "S", Token: "secret"}, run: "4711", log: slog.New(slog.DiscardHandler)}
+	e := &Enabler{cfg: &config.Enabler{Farm: "F", ID: "S", Token: "secret"}, self: self{run: "4711"}, log: slog.New(slog.DiscardHandler)}
 	key, _ := hex.DecodeString("2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b") // printf secret | sha256sum
 	seen := map[string]bool{}
 	for _, ahead := range []time.Duration{0, time.Hour} {
-		e.clock.Store(int64(ahead))
+		e.self.clock.Store(int64(ahead))
 		said := strings.Split(e.sign("POST"), ",")
 		if len(said) != 3 || len(said[1]) != 32 || seen[said[1]] {
 			t.Fatal("said", said)

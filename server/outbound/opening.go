@@ -71,7 +71,7 @@ func (k *link) callHead(method, op, body, rest string) []byte {
 }
 
 // run names this opening of the lane: a new one must not be taken for the half of an old one.
-func (k *link) run() string { return k.s.e.run + "." + strconv.FormatInt(k.began, 36) }
+func (k *link) run() string { return k.s.e.self.run + "." + strconv.FormatInt(k.began, 36) }
 
 // upHead is the session of the up channel until the relay has accepted it.
 type upHead struct{ k *link }

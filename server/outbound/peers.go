@@ -142,7 +142,7 @@ func (r *relays) reconcile(ctx context.Context, wg *sync.WaitGroup, list *peerLi
 			at.t.offered(list.offer())
 			continue
 		}
-		if !r.e.claim(r.addr(p)) {
+		if !r.e.claims.claim(r.addr(p)) {
 			continue
 		}
 		peerCtx, cancel := context.WithCancel(ctx)
@@ -171,7 +171,7 @@ func (r *relays) miss(useless []peer) {
 func (r *relays) end(p peer) {
 	r.running[p].cancel()
 	delete(r.running, p)
-	r.e.unclaim(r.addr(p))
+	r.e.claims.leave(r.addr(p))
 }
 
 // addr is where a relay server is reached.
@@ -187,22 +187,28 @@ func (r *relays) fetchAgain() {
 	}
 }
 
-// claim makes a relay server the business of one -cr; false means that it is another's. Any goroutine.
-func (e *Enabler) claim(addr string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.claimed[addr] {
+// claims say which relay servers a -cr has led to. Any goroutine.
+type claims struct {
+	mu sync.Mutex      // guards of
+	of map[string]bool // by host:port; at most maxPeers for each -cr
+}
+
+// claim makes a relay server the business of one -cr; false means that it is another's.
+func (c *claims) claim(addr string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[addr] {
 		return false
 	}
-	e.claimed[addr] = true
+	c.of[addr] = true
 	return true
 }
 
-// unclaim leaves it to whoever comes next. Any goroutine.
-func (e *Enabler) unclaim(addr string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.claimed, addr)
+// leave leaves it to whoever comes next.
+func (c *claims) leave(addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.of, addr)
 }
 
 // fetchPeers asks for the list of relay servers.

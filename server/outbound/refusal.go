@@ -87,7 +87,7 @@ const (
 func (e *Enabler) advice(err error) string {
 	s := advice(err)
 	if r := (*refusal)(nil); errors.As(err, &r) && r.number == numberUnauthorized {
-		s += "; mac=" + strings.Join(e.macs, "!")
+		s += "; mac=" + strings.Join(e.self.macs, "!")
 	}
 	return s
 }
