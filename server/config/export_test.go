@@ -2,10 +2,13 @@ package config
 
 import (
 	"bytes"
+	"cmp"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const exportRouter = `setopt conn_names tcp:127.0.0.1:5101, local
@@ -75,5 +78,57 @@ func TestExportOfNoFile(t *testing.T) {
 	cfg.Relay.Farms = []Farm{farmWith("a", func(f *Farm) { f.Hosts = []string{"Upper"} })}
 	if err := Export(&bytes.Buffer{}, cfg); err == nil {
 		t.Error("what comes back in another way was written")
+	}
+}
+
+// TestEveryFieldOfListElements sets each field of a relay server, a farm and a back-end server to a value that is not its default, and
+// reads them from TOML.
+func TestEveryFieldOfListElements(t *testing.T) {
+	others := map[string]string{
+		"host": "h", "id": "F", "farm": "F", "client_security": "redirect", "backend_security": "off", "balance": "p2c",
+	}
+	var change func(table reflect.Value)
+	change = func(table reflect.Value) {
+		for f := range fieldsOf(table) {
+			switch v := f.value.Addr().Interface().(type) {
+			case *bool:
+				*v = !*v
+			case *string:
+				*v = cmp.Or(others[f.name], "other "+f.name)
+			case *[]string:
+				*v = map[string][]string{"mac": {"01-23-45-67-89-ab", "02-23-45-67-89-ab"}}[f.name]
+				if *v == nil {
+					*v = []string{"one", "two"}
+				}
+			case *[]netip.Prefix:
+				*v = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			case *time.Duration:
+				*v += time.Second
+			default:
+				if f.value.Kind() == reflect.Struct {
+					change(f.value)
+				} else {
+					f.value.SetInt(f.value.Int() + 2)
+				}
+			}
+		}
+	}
+	cfg := Default()
+	cfg.Engine.Listen, cfg.Router.Listen = nil, nil
+	server, farm, backend := DefaultRelayServer(), DefaultFarm(), DefaultBackend()
+	for _, element := range []any{&server, &farm, &backend} {
+		change(reflect.ValueOf(element).Elem())
+	}
+	cfg.Relay.Servers, cfg.Relay.Farms, cfg.Relay.Backends = []RelayServer{server}, []Farm{farm}, []Backend{backend}
+	var out bytes.Buffer
+	if err := Export(&out, cfg); err != nil { // it reads what it has written
+		t.Fatal(err)
+	}
+	for _, element := range []any{server, farm, farm.Limits, backend} {
+		for f := range fieldsOf(reflect.ValueOf(element)) {
+			if f.name != "limits" && !strings.Contains(out.String(), "\n"+f.name+" = ") {
+				t.Errorf("%s of %T is not in\n%s", f.name, element, out.String())
+			}
+		}
 	}
 }

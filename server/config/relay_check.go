@@ -10,8 +10,19 @@ import (
 // Opens tells whether the relay door listens anywhere.
 func (r *Relay) Opens() bool { return len(r.Listen)+len(r.TLS.Listen) > 0 }
 
+// relayChecker looks for mistakes in what is said about the relay door.
+type relayChecker struct{ *checker }
+
+func (c relayChecker) check() {
+	c.checkTLS()
+	c.checkTrust()
+	c.checkServers()
+	c.checkFarms()
+	c.checkBackends()
+}
+
 // checkTLS looks at the listeners that speak TLS.
-func (c *checker) checkTLS() {
+func (c relayChecker) checkTLS() {
 	t := &c.cfg.Relay.TLS
 	var given where // the place of a key of the table
 	for _, key := range []string{"listen", "cert", "key", "client_ca", "require_client_cert"} {
@@ -43,7 +54,7 @@ func (c *checker) hint(path, format string, args ...any) {
 	c.warn(at.where, "field %q: %s", at.name, fmt.Sprintf(format, args...))
 }
 
-func (c *checker) checkTrust() {
+func (c relayChecker) checkTrust() {
 	t := &c.cfg.Relay.Trust
 	c.checkNetworks("relay.trust.proxy_protocol", t.ProxyProtocol)
 	if want := judgeSecret(t.AffinityKey, false); want != "" {
@@ -58,7 +69,7 @@ func (c *checker) checkTrust() {
 
 const leastKey = 16 // bytes
 
-func (c *checker) checkServers() {
+func (c relayChecker) checkServers() {
 	for i, s := range c.cfg.Relay.Servers {
 		path := fmt.Sprintf("relay.server[%d].", i)
 		if s.Host == "" {
@@ -75,7 +86,7 @@ func (c *checker) checkServers() {
 	}
 }
 
-func (c *checker) checkFarms() {
+func (c relayChecker) checkFarms() {
 	seen, hosts := map[string]bool{}, map[string]string{}
 	for i := range c.cfg.Relay.Farms {
 		f := &c.cfg.Relay.Farms[i]
@@ -96,7 +107,7 @@ func (c *checker) checkFarms() {
 }
 
 // checkHosts looks at the names that reach a farm by themselves; all has those of the farms before it.
-func (c *checker) checkHosts(path string, f *Farm, all map[string]string) {
+func (c relayChecker) checkHosts(path string, f *Farm, all map[string]string) {
 	for _, host := range f.Hosts {
 		lower := strings.ToLower(host)
 		other, twice := all[lower]
@@ -117,7 +128,7 @@ var (
 	balances        = []string{"round_robin", "least_conn", "p2c", "hash"}
 )
 
-func (c *checker) checkSecurity(path string, f *Farm) {
+func (c relayChecker) checkSecurity(path string, f *Farm) {
 	c.require(slices.Contains(clientSecurity, f.ClientSecurity), path+"client_security", f.ClientSecurity, "on (or yes, true, 1), off (or no, false, 0), redirect, or nothing")
 	c.require(slices.Contains(backendSecurity, f.BackendSecurity), path+"backend_security", f.BackendSecurity, "on (or yes, true, 1), off (or no, false, 0), or nothing")
 	r := &c.cfg.Relay
@@ -133,7 +144,7 @@ func (c *checker) checkSecurity(path string, f *Farm) {
 	}
 }
 
-func (c *checker) checkForwarding(path string, f *Farm) {
+func (c relayChecker) checkForwarding(path string, f *Farm) {
 	patterns := [][2]string{{"forwarder_certificate_subject", f.ForwarderCertificateSubject}, {"forwarder_certificate_issuer", f.ForwarderCertificateIssuer}}
 	for _, p := range patterns {
 		c.checkText(path+p[0], p[1])
@@ -146,14 +157,14 @@ func (c *checker) checkForwarding(path string, f *Farm) {
 	}
 }
 
-func (c *checker) checkBalance(path string, f *Farm) {
+func (c relayChecker) checkBalance(path string, f *Farm) {
 	c.require(slices.Contains(balances, f.Balance), path+"balance", f.Balance, wordList(balances))
 	c.require(f.QueueTimeout >= 0, path+"queue_timeout", f.QueueTimeout, "a duration of 0s or more")
 	c.require(0 <= f.EjectAfter && f.EjectAfter <= 1_000_000, path+"eject_after", f.EjectAfter, "0 to 1000000")
 	c.require(f.EjectTime > 0 || f.EjectTime == 0 && f.EjectAfter == 0, path+"eject_time", f.EjectTime, "a duration of more than 0s")
 }
 
-func (c *checker) checkFarmLimits(path string, l *FarmLimits) {
+func (c relayChecker) checkFarmLimits(path string, l *FarmLimits) {
 	for _, n := range []struct {
 		path     string
 		n, limit int64
@@ -169,7 +180,7 @@ func (c *checker) checkFarmLimits(path string, l *FarmLimits) {
 	c.checkNetworks(path+"deny_ip", l.DenyIP)
 }
 
-func (c *checker) checkBackends() {
+func (c relayChecker) checkBackends() {
 	farms, seen, tokens := map[string]bool{}, map[[2]string]bool{}, map[string]string{}
 	for _, f := range c.cfg.Relay.Farms {
 		farms[f.ID] = true
@@ -194,7 +205,7 @@ func (c *checker) checkBackends() {
 }
 
 // checkTokens looks at both tokens of a server; all has those of the servers before it.
-func (c *checker) checkTokens(path string, b *Backend, all map[string]string) {
+func (c relayChecker) checkTokens(path string, b *Backend, all map[string]string) {
 	c.checkToken(path+"token", b.Token)
 	c.checkToken(path+"second_token", b.SecondToken)
 	if b.Token == "" && b.SecondToken != "" {
@@ -212,7 +223,7 @@ func (c *checker) checkTokens(path string, b *Backend, all map[string]string) {
 	}
 }
 
-func (c *checker) checkBackend(path string, b *Backend) {
+func (c relayChecker) checkBackend(path string, b *Backend) {
 	for _, mac := range b.MAC {
 		c.require(isMAC(mac), path+"mac", mac, "six pairs of hexadecimal digits, as 01-23-45-67-89-ab")
 	}
