@@ -27,7 +27,7 @@ func arguments(argv []string) []string {
 	return argv[min(1, len(argv)):]
 }
 
-const rshostUsage = `Usage: rshost [-f FILE] [-o FILE | -ot FILE] [-os SIZE] [-q] [-qc] [-oq]
+const rshostUsage = `Usage: rshost [-f FILE] [-e] [-o FILE | -ot FILE] [-os SIZE] [-q] [-qc] [-oq]
        rshost -u [-f FILE]
        rshost -ua [-f FILE]
 
@@ -35,6 +35,7 @@ Runs the relay server with an rs.config, as roundhouse serve --rs-config FILE, w
 to the one that runs: it is asked at the admin listener that the file names as x_admin_listen, else at 127.0.0.1:8081.
 
   -f FILE    the configuration; rs.config
+  -e         make ${NAME} and ${NAME:-DEFAULT} in its values stand for environment variables
   -o FILE    append the log to a file; standard error
   -ot FILE   the same, but empty it first
   -os SIZE   put the log file away as yymmddnn.olg when it has so many bytes, as 10M or 500K; at least 10K
@@ -49,6 +50,7 @@ Exit codes: 0, 1 runtime, or the running server cannot be asked; 2 usage; 78 and
 type rshostOptions struct {
 	file, log, size string
 	truncate        bool
+	expand          bool
 	update, archive bool
 	help            bool
 }
@@ -60,7 +62,7 @@ const minLogSize = "10K"
 func parseRshost(args []string) (o rshostOptions, err error) {
 	o.file = "rs.config"
 	values := map[string]*string{"-f": &o.file, "-o": &o.log, "-ot": &o.log, "-os": &o.size}
-	flags := map[string]*bool{"-u": &o.update, "-ua": &o.archive, "-h": &o.help, "-?": &o.help, "--help": &o.help}
+	flags := map[string]*bool{"-e": &o.expand, "-u": &o.update, "-ua": &o.archive, "-h": &o.help, "-?": &o.help, "--help": &o.help}
 	for i := 0; i < len(args); i++ {
 		name := args[i]
 		if value := values[name]; value != nil {
@@ -113,7 +115,7 @@ func newRshost(environ []string) *cobra.Command {
 
 // sources says where the configuration of a server comes from. The form of the log is that of the original unless the environment says otherwise.
 func (o *rshostOptions) sources(environ []string) config.Sources {
-	s := config.Sources{Environ: environ, RSConfig: o.file}
+	s := config.Sources{Environ: environ, RSConfig: o.file, ExpandEnv: o.expand}
 	form := "log.format=rs"
 	for _, pair := range environ {
 		if value, ok := strings.CutPrefix(pair, "ROUNDHOUSE_LOG_FORMAT="); ok {
@@ -132,7 +134,7 @@ func (o *rshostOptions) sources(environ []string) config.Sources {
 
 // order asks the running server.
 func (o *rshostOptions) order(cmd *cobra.Command, environ []string) error {
-	cfg, err := load(config.Sources{Environ: environ, RSConfig: o.file}, func(w config.Warning) {
+	cfg, err := load(config.Sources{Environ: environ, RSConfig: o.file, ExpandEnv: o.expand}, func(w config.Warning) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
 	})
 	if err != nil {

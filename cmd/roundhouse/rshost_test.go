@@ -22,6 +22,7 @@ func TestParseRshost(t *testing.T) {
 		{"-ot b", rshostOptions{file: "rs.config", log: "b", truncate: true}, ""},
 		{"-ot b -o c", rshostOptions{file: "rs.config", log: "c"}, ""},
 		{"-ot b -f c", rshostOptions{file: "c", log: "b", truncate: true}, ""},
+		{"-e", rshostOptions{file: "rs.config", expand: true}, ""},
 		{"-f a -u", rshostOptions{file: "a", update: true}, ""},
 		{"-ua", rshostOptions{file: "rs.config", archive: true}, ""},
 		{"-os 9K", rshostOptions{}, `option -os: value "9K"`},

@@ -127,13 +127,13 @@ type RelayTrust struct {
 	// Networks or addresses of load balancers that begin each connection with a PROXY header, version 1 or 2, which names the client.
 	// From them it is demanded, from others a connection that begins so is no HTTP. Empty: nobody's.
 	ProxyProtocol []netip.Prefix `toml:"proxy_protocol"`
-	// Secret that signs session ids, the same at all relay servers of the farm. Empty: made of the farm's tokens, so that it is the same
+	// Secret that signs session ids, the same at all relay servers of the farm, 16 bytes or more of random text. Empty: made of the farm's tokens, so that it is the same
 	// where the configuration is.
 	AffinityKey string `toml:"affinity_key" unit:"secret"`
 	// Whether an enabler may send its token in clear over plain HTTP. No: only over TLS, or as an HMAC.
 	PlainTokens bool `toml:"plain_tokens"`
 	// Which enablers of farms and servers that are not configured are let in: off, token:SECRET, or GLOB=SECRET;GLOB=SECRET of the
-	// names of farms. Such a farm is there as long as its enablers are, and ten minutes more.
+	// names of farms, where * is any text and ? one character. Such a farm is there as long as its enablers are, and ten minutes more.
 	AutoConfig string `toml:"auto_config" unit:"secret"`
 }
 
@@ -167,7 +167,7 @@ type Log struct {
 	Format string `toml:"format"`
 	// File that the log is written to instead. Empty: standard error.
 	File string `toml:"file"`
-	// Size from which on the file is put away under the name yymmddnn.olg and begun anew. 0: never.
+	// Size from which on the file is put away under the name yymmddnn.olg and begun anew: 10 KiB or more. 0: never.
 	MaxSize int64 `toml:"max_size" unit:"bytes"`
 	// Form of the record that is written of each relayed request to relay.access_log: line, rsr (the columns of the original, named by a first
 	// line) or json.

@@ -36,7 +36,8 @@ type Farm struct {
 	// Bytes of one response that are kept for a client that reads slowly. 4 KiB to 4 GiB.
 	MaxClientBuffer int64 `toml:"max_client_buffer" unit:"bytes"`
 
-	// Host names that reach the farm by themselves: what a request to one of them asks for is the farm's path. Each belongs to one farm.
+	// Host names that reach the farm by themselves: what a request to one of them asks for is the farm's path. Each belongs to one farm;
+	// upper and lower case are the same.
 	Hosts []string `toml:"hosts"`
 	// Whether clients must come by HTTPS: on, off (by HTTP only), redirect (308 to the same URL by HTTPS), or empty: either way.
 	ClientSecurity string `toml:"client_security" unit:"security"`
@@ -59,16 +60,17 @@ type Farm struct {
 	Balance string `toml:"balance"`
 	// How long a request waits when no server can take it, then 503. 0: not at all.
 	QueueTimeout time.Duration `toml:"queue_timeout"`
-	// Failures in a row after which a server gets no requests for eject_time, unless there is no other. 0: never.
+	// Failures in a row after which a server gets no requests for eject_time, unless there is no other. 0: never. At most 1000000.
 	EjectAfter int `toml:"eject_after"`
-	// How long such a server gets no requests.
+	// How long such a server gets no requests. More than 0.
 	EjectTime time.Duration `toml:"eject_time"`
 
 	// Whether the back end is told the client's verified certificate, in SSL_CLIENT_CERT and its kin.
 	ForwardX509Identity bool `toml:"forward_x509_identity"`
-	// Pattern of the subject of certificates whose holders may forward the identity of others: * is any text, ? one character, \* a star.
+	// Pattern of the subject of certificates whose holders may forward the identity of others, as CN = *.example.com, *: * is any text, ? one
+	// character, \* a star; blanks around = and , do not count, case does. Empty: nobody may.
 	ForwarderCertificateSubject string `toml:"forwarder_certificate_subject"`
-	// Pattern of the issuer of such certificates.
+	// Pattern of the issuer of such certificates; both must fit.
 	ForwarderCertificateIssuer string `toml:"forwarder_certificate_issuer"`
 
 	// Directory of pages that stand for the relay's own: 503.html for one status, 5xx.html for a class, error.html for the rest, and
@@ -104,16 +106,17 @@ type Backend struct {
 	ID string `toml:"id"`
 	// Whether its enabler is admitted.
 	Enable bool `toml:"enable"`
-	// Secret that its enabler must present, plain or as sha256:HEX, at most 2048 bytes. Empty: none is demanded.
+	// Secret that its enabler must present, plain or as sha256:HEX of its SHA-256 digest, at most 2048 bytes of printable ASCII. Empty: none is
+	// demanded.
 	Token string `toml:"token" unit:"secret"`
 	// Free text. At most 2048 bytes.
 	Description string `toml:"description"`
 	// As log.verbosity, for this server; the highest of all holds. inherit (in a program: -1): that of the farm.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
 
-	// Another secret that is right as well, for the time in which one takes the place of the other. As token.
+	// Another secret that is right as well, for the time in which one takes the place of the other. As token; not without it.
 	SecondToken string `toml:"second_token" unit:"secret"`
-	// Adapter addresses, as 01-23-45-67-89-ab, of which its enabler must have one. An enabler says itself which it has. Empty: any.
+	// Adapter addresses, as 01-23-45-67-89-ab in either case, of which its enabler must have one. An enabler says itself which it has. Empty: any.
 	MAC []string `toml:"mac"`
 	// Pattern of the subject of the certificate that its enabler must present, as forwarder_certificate_subject. Empty: none is demanded.
 	CertificateSubject string `toml:"certificate_subject"`

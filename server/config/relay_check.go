@@ -146,10 +146,14 @@ func (c relayChecker) checkSecurity(path string, f *Farm) {
 
 func (c relayChecker) checkForwarding(path string, f *Farm) {
 	patterns := [][2]string{{"forwarder_certificate_subject", f.ForwarderCertificateSubject}, {"forwarder_certificate_issuer", f.ForwarderCertificateIssuer}}
-	for _, p := range patterns {
+	for i, p := range patterns {
 		c.checkText(path+p[0], p[1])
-		if p[1] != "" && !f.ForwardX509Identity {
+		switch other := patterns[1-i]; {
+		case p[1] == "":
+		case !f.ForwardX509Identity:
 			c.hint(path+p[0], "means nothing without forward_x509_identity = yes")
+		case other[1] == "":
+			c.hint(path+p[0], "means nothing without %s: both must fit", other[0])
 		}
 	}
 	if f.ForwardX509Identity && c.cfg.Relay.TLS.ClientCA == "" {

@@ -304,6 +304,7 @@ func TestRSConfigWarnings(t *testing.T) {
 		{"[backend_farm]\nid=G\nclient_security=redirect", `6: field "client_security": HTTPS is demanded of clients, and there is neither`, false},
 		{"[backend_farm]\nid=G\nbackend_security=1", `6: field "backend_security": HTTPS is demanded of enablers, and there is neither`, false},
 		{"[backend_farm]\nid=G\nforward_x509_identity=yes", `6: field "forward_x509_identity": without relay.tls.client_ca`, false},
+		{"[backend_farm]\nid=G\nforward_x509_identity=yes\nforwarder_certificate_issuer=*", `7: field "forwarder_certificate_issuer": means nothing without forwarder_certificate_subject`, false},
 		{"[backend_server]\nfarm=F\nid=s\nx_certificate_subject=*", `7: field "x_certificate_subject": without relay.tls.client_ca`, false},
 		{"[backend_server]\nfarm=F\nid=s\ntoken=t\n[backend_server]\nfarm=F\nid=r\ntoken=u\nx_second_token=t", `12: field "x_second_token": back-end server "r" has the token of "s"`, false},
 		{"[relay_server]\nhost=a\nhttp_port=off\nhttps_port=0", `7: field "https_port": both http_port and https_port are off`, false},
