@@ -6,6 +6,7 @@ import (
 
 	"roundhouse/server/config"
 	"roundhouse/server/logfile"
+	"roundhouse/server/outbound"
 )
 
 // logs are where the log goes: a file, the terminal, or both.
@@ -13,6 +14,8 @@ type logs struct {
 	*slog.Logger
 	file  *logfile.File // nil: none
 	lines []*config.LineWriter
+
+	records io.Writer // gets a record of each request; nil: nobody wants them
 }
 
 // openLogs opens them: the file of -o or -ot; the terminal when there is none, or with -dl. -q leaves errors only to the terminal.
@@ -42,6 +45,10 @@ func openLogs(e *config.Enabler, terminal io.Writer) (*logs, error) {
 	default:
 		add(terminal, level)
 	}
+	if err := l.keepRecords(e); err != nil {
+		l.close()
+		return nil, err
+	}
 	if len(handlers) == 1 {
 		l.Logger = slog.New(handlers[0])
 	} else {
@@ -62,5 +69,23 @@ func (l *logs) close() {
 	_ = l.flush() // cannot fail
 	if l.file != nil {
 		_ = l.file.Close() // every record was written when it was made
+	}
+}
+
+// keepRecords has the records of requests written where the log goes first: to the file, if there is one, with their header in each new
+// file. As objects of JSON they have none.
+func (l *logs) keepRecords(e *config.Enabler) error {
+	if e.Verbosity < 1 || e.Quiet && l.file == nil && !e.LogToTerminal {
+		return nil
+	}
+	l.records = l.lines[0]
+	switch {
+	case e.LogFormat == "json":
+		return nil
+	case l.file != nil:
+		return l.file.SetHeader(outbound.RecordHeader)
+	default:
+		_, err := l.records.Write(outbound.RecordHeader())
+		return err
 	}
 }

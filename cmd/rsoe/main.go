@@ -11,6 +11,7 @@ import (
 	"roundhouse/cmd/process"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
+	"roundhouse/server/outbound"
 )
 
 func main() {
@@ -77,7 +78,7 @@ func serve(enabler *config.Enabler, dir string, log *logs, errOut io.Writer) int
 	attached(log.Logger)
 	defer context.AfterFunc(ctx, func() { handover.Stopping(log.Logger) })()
 	ready := func() { go handover.Ready(log.Logger) } // ends when systemd has been told; nobody waits
-	if err := runEnabler(ctx, enabler, log.Logger, ready); err != nil {
+	if err := runEnabler(ctx, enabler, log.Logger, outbound.Hooks{Ready: ready, Records: log.records}); err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)
 		return process.ExitRuntime
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"roundhouse/server/config"
+	"roundhouse/server/outbound"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -42,7 +43,7 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	defer func(f func(context.Context, *config.Enabler, *slog.Logger, func()) error) { runEnabler = f }(runEnabler)
+	defer func(f func(context.Context, *config.Enabler, *slog.Logger, outbound.Hooks) error) { runEnabler = f }(runEnabler)
 	file := filepath.Join(t.TempDir(), "log")
 	for _, row := range []struct {
 		args  string
@@ -54,7 +55,7 @@ func TestRun(t *testing.T) {
 		{"-o " + file, errors.New("no luck"), 1, "msg=\"serving F\""},
 		{"-ot " + file, nil, 0, "msg=\"serving F\""},
 	} {
-		runEnabler = func(_ context.Context, e *config.Enabler, log *slog.Logger, _ func()) error {
+		runEnabler = func(_ context.Context, e *config.Enabler, log *slog.Logger, _ outbound.Hooks) error {
 			log.Info("serving " + e.Farm)
 			log.Debug("not this")
 			return row.fails
@@ -77,8 +78,8 @@ func TestRun(t *testing.T) {
 
 // TestLogs checks what goes to the file and what to the terminal, and that a file that has grown is put away.
 func TestLogs(t *testing.T) {
-	defer func(f func(context.Context, *config.Enabler, *slog.Logger, func()) error) { runEnabler = f }(runEnabler)
-	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ func()) error {
+	defer func(f func(context.Context, *config.Enabler, *slog.Logger, outbound.Hooks) error) { runEnabler = f }(runEnabler)
+	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ outbound.Hooks) error {
 		log.Error("wrong")
 		log.Info("news")
 		return nil
@@ -108,7 +109,7 @@ func TestLogs(t *testing.T) {
 			}
 		}
 	}
-	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ func()) error {
+	runEnabler = func(_ context.Context, _ *config.Enabler, log *slog.Logger, _ outbound.Hooks) error {
 		for range 500 {
 			log.Error("a line of some length to fill the file")
 		}

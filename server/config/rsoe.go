@@ -91,7 +91,7 @@ usage: rsoe -f FARM -id ID -cr "host=...;port=..." [-cs "host=...;port=..."] [-t
   -d SECONDS   how long to wait before the next attempt to connect (5)
   -transport T how lanes are opened: http, ws (WebSocket) or auto (default)
   -jl N        most requests at a time (1000); max_junction of the relay goes before it
-  -jsl N       idle connections to the back-end server that are kept (10)
+  -jsl N       idle connections to the back-end server that are kept, opened ahead (0)
   -jsh N       idle connections to the back-end server that there may be (50)
   -cm SIZE     most bytes of bodies in memory (64m)
 
@@ -152,7 +152,7 @@ func defaultEnabler() *Enabler {
 
 const (
 	defaultJunctions = 1000
-	defaultSpareLow  = 10
+	defaultSpareLow  = 0 // a plain start opens nothing that nobody asked for: a back end may serve one connection at a time
 	defaultSpareHigh = 50
 )
 

@@ -28,7 +28,7 @@ func TestEnabler(t *testing.T) {
 	base := func(change func(*Enabler)) Enabler {
 		e := Enabler{
 			Farm: "F", ID: "S", Retry: 5 * time.Second, LogFormat: "auto",
-			Transport: "auto", MaxJunction: 1000, SpareLow: 10, SpareHigh: 50, MemoryBytes: 64 << 20,
+			Transport: "auto", MaxJunction: 1000, SpareHigh: 50, MemoryBytes: 64 << 20,
 			Backend: BackendAddr{Host: "localhost", Port: 80},
 			Relays:  []RelayAddr{{Host: "h", Port: 80, URLSuffix: "/srv/iarelayserver"}},
 		}
@@ -67,10 +67,10 @@ func TestEnabler(t *testing.T) {
 		{least + "-oq -qc -uc -ui -um -ux -cr tls_type=ECC;fips=no;host=h -cs h2c=0;tls_type=rsa", base(func(e *Enabler) { e.Relays = append(e.Relays, e.Relays[0]) })},
 		{least + "-mac 01-23-45-67-89-AB!02-23-45-67-89-ab", base(func(e *Enabler) { e.MACs = []string{"01-23-45-67-89-ab", "02-23-45-67-89-ab"} })},
 		{least + "-jl 20", base(func(e *Enabler) { e.MaxJunction, e.SpareHigh = 20, 20 })},
-		{least + "-jl 5", base(func(e *Enabler) { e.MaxJunction, e.SpareHigh, e.SpareLow = 5, 5, 5 })},
+		{least + "-jl 5", base(func(e *Enabler) { e.MaxJunction, e.SpareHigh = 5, 5 })},
 		{least + "-jsh 2000", base(func(e *Enabler) { e.MaxJunction, e.SpareHigh = 2000, 2000 })},
 		{least + "-jsl 60", base(func(e *Enabler) { e.SpareLow, e.SpareHigh = 60, 60 })},
-		{least + "-jsh 0", base(func(e *Enabler) { e.SpareLow, e.SpareHigh = 0, 0 })},
+		{least + "-jsh 0", base(func(e *Enabler) { e.SpareHigh = 0 })},
 		{least + "-metrics :9", base(func(e *Enabler) { e.AdminListen = ":9" })},
 		{least + "-health :9", base(func(e *Enabler) { e.AdminListen = ":9" })},
 		{least + "-health :9 -metrics :8 -metrics :9", base(func(e *Enabler) { e.AdminListen = ":9" })},
@@ -122,7 +122,7 @@ func TestEnablerMistakes(t *testing.T) {
 		{least + "-jl 0", `option "-jl": value "0": 1 to 1000000`},
 		{least + "-jsh 1000001", `option "-jsh": value "1000001": 0 to 1000000`},
 		{least + "-jsl 60 -jsh 50", `options "-jsl", "-jsh", "-jl": values 60, 50, 1000: each at least the one before`},
-		{least + "-jl 20 -jsh 21", `options "-jsl", "-jsh", "-jl": values 10, 21, 20: each at least the one before`},
+		{least + "-jl 20 -jsh 21", `options "-jsl", "-jsh", "-jl": values 0, 21, 20: each at least the one before`},
 		{least + "-mac 01", `option "-mac": value "01": six pairs of hexadecimal digits`},
 		{least + "-metrics x", `option "-metrics": value "x": an address as 127.0.0.1:9090`},
 		{least + "-health x", `option "-health": value "x": an address as 127.0.0.1:9090`},
@@ -269,7 +269,7 @@ func TestEnablerFiles(t *testing.T) {
 	got, _, err := parse("@oe.config -d 9", env, texts)
 	want := &Enabler{
 		Farm: "F", ID: "S", Token: "secret", Verbosity: 2, Retry: 9 * time.Second, LogFile: "x y", LogFormat: "auto",
-		Transport: "auto", MaxJunction: 1000, SpareLow: 10, SpareHigh: 50, MemoryBytes: 64 << 20,
+		Transport: "auto", MaxJunction: 1000, SpareHigh: 50, MemoryBytes: 64 << 20,
 		Backend: BackendAddr{Host: "b", Port: 80},
 		Relays:  []RelayAddr{{TLS: TLS{TrustedCertificates: "a b"}, Host: "h", Port: 80, URLSuffix: "/srv/iarelayserver"}},
 	}

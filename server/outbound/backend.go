@@ -99,6 +99,9 @@ func (b *backend) takeHead(in []byte) int {
 		return len(in)
 	}
 	flags := b.judge(q)
+	if s.answered {
+		s.sawHead(q.Status)
+	}
 	b.sh.head = b.sh.head[:0]
 	switch {
 	case b.upgraded: // it is no request's any more
@@ -154,6 +157,7 @@ func (b *backend) judge(q *http1.Response) lane.Flags {
 func (b *backend) takeBody(in []byte) int {
 	s := b.s
 	if s.k.end.Full() {
+		s.sawPause(len(in))
 		if !s.waiting {
 			s.waiting = true
 			s.k.waiters = append(s.k.waiters, s)
@@ -163,6 +167,7 @@ func (b *backend) takeBody(in []byte) int {
 	}
 	if s.send.Left() == 0 {
 		s.starved = true
+		s.sawPause(len(in))
 		b.conn.Pause()
 		return 0
 	}
@@ -186,6 +191,7 @@ func (b *backend) takeBody(in []byte) int {
 
 func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.send.Spend(len(data))
+	s.sawBody(len(data))
 	s.k.end.SendData(flags, s.id, data)
 }
 

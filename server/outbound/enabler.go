@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,21 +40,33 @@ type Enabler struct {
 	monitor *monitor
 	ready   func() // called when a lane is up
 
-	perClient bool   // each client has connections of its own
-	ownHost   string // what Host says to the back end; empty: what the client said
+	records io.Writer // gets records; nil: there are none
+	manner
 
 	// Any goroutine.
-	claims   claims
-	limits   limits
-	slots    slots
-	idle     atomic.Int64 // idle connections that no session claims, as far as the loops have told
-	away     registry
-	epoch    atomic.Uint32                    // changes when the last lane is lost: what sessions knew of connections is void then
+	claims claims
+	met    met
+	connections
 	backend  atomic.Pointer[loop.DialOptions] // how the back end is reached, with the certificates of now
 	draining atomic.Bool
 	streams  atomic.Int64 // requests in flight
 	lanes    atomic.Int64 // lanes that are up
 	requests atomic.Int64
+}
+
+// manner is how the back end wants its requests.
+type manner struct {
+	perClient bool   // each client has connections of its own
+	ownHost   string // what Host says to the back end; empty: what the client said
+}
+
+// connections is what the loops share of their connections to the back end. Any goroutine.
+type connections struct {
+	limits limits
+	slots  slots
+	idle   atomic.Int64 // connections that carry no request and belong to no session, as far as the loops have told
+	away   registry
+	epoch  atomic.Uint32 // changes when the last lane is lost: what sessions knew of connections is void then
 }
 
 // drainTime is how long requests in flight may take after the context of Run has ended.
@@ -68,6 +82,10 @@ func Run(ctx context.Context, cfg *config.Enabler, log *slog.Logger) error {
 type Hooks struct {
 	Started func(*Enabler) // before anything is opened
 	Ready   func()         // when the first lane is up: on a loop, so it must not block
+
+	// Records gets a record of each request when the verbosity is 1 or more, as RecordHeader tells; with the log format json as objects.
+	// It is written to on loops, so it must not block.
+	Records io.Writer
 }
 
 // RunHooked is Run with hooks.
@@ -82,6 +100,9 @@ func RunHooked(ctx context.Context, cfg *config.Enabler, log *slog.Logger, h Hoo
 		cancel()
 		_ = g.Stop(stopNow) // nothing is open yet
 		return err
+	}
+	if cfg.Verbosity >= 1 && h.Records != nil {
+		e.records = h.Records
 	}
 	if h.Ready != nil {
 		e.ready = sync.OnceFunc(h.Ready)
@@ -102,8 +123,7 @@ func New(cfg *config.Enabler, g *loop.Group, log *slog.Logger) (*Enabler, error)
 		return nil, fmt.Errorf("outbound: %w", err)
 	}
 	e := &Enabler{cfg: cfg, log: log, group: g, self: self{run: hex.EncodeToString(run[:])}, window: lane.DefaultWindow, body: laneio.BodyLength, answers: http1.DefaultLimits(),
-		claims: claims{of: map[string]bool{}}, ready: func() {}, perClient: cfg.Backend.ProxyProtocol > 0,
-		ownHost: ownHost(&cfg.Backend)}
+		claims: claims{of: map[string]bool{}}, ready: func() {}, manner: manner{perClient: cfg.Backend.ProxyProtocol > 0, ownHost: ownHost(&cfg.Backend)}}
 	e.epoch.Store(mathrand.Uint32())
 	e.setLimits(0, 0)
 	e.answers.Head = lane.MaxControl / 2
@@ -181,6 +201,26 @@ func (e *Enabler) Serve(ctx context.Context) {
 	e.group.Each(func(l *loop.Loop) { e.shards[l.Index()].closeIdle() })
 }
 
+// met numbers the relay servers to which lanes were opened, for records. Safe for concurrent use.
+type met struct {
+	mu    sync.Mutex
+	addrs []string // guarded by mu; at most maxMet
+}
+
+const maxMet = 1024
+
+// index is the number of a relay server, from 0 on; -1 when there are too many.
+func (m *met) index(addr string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.Index(m.addrs, addr)
+	if i < 0 && len(m.addrs) < maxMet {
+		i = len(m.addrs)
+		m.addrs = append(m.addrs, addr)
+	}
+	return i
+}
+
 // closeLanes ends all lanes, whatever they carry.
 func (e *Enabler) closeLanes() {
 	e.group.Each(func(l *loop.Loop) {
@@ -191,16 +231,3 @@ func (e *Enabler) closeLanes() {
 }
 
 var errCut = errors.New("outbound: the time to drain is over")
-
-// Stats is a snapshot of an enabler's counters.
-type Stats struct {
-	Lanes    int64 // lanes that are up
-	Streams  int64 // requests in flight
-	Requests int64 // requests ever taken
-	Up       bool  // the back end answers
-}
-
-// Stats reads the counters.
-func (e *Enabler) Stats() Stats {
-	return Stats{Lanes: e.lanes.Load(), Streams: e.streams.Load(), Requests: e.requests.Load(), Up: e.monitor.up.Load()}
-}

@@ -182,7 +182,8 @@ func startCounter(t *testing.T) (addr string, open func() int) {
 // seen is not called unseen.
 func TestResponseTimeout(t *testing.T) {
 	r := startFakeRelay(t)
-	addr, came, _ := startPorts(t)
+	addr, came, release := startPorts(t)
+	defer close(release)
 	startEnablerWith(t, r, addr, func(cfg *config.Enabler) { cfg.Backend.ResponseTimeout = time.Second })
 	in := newLaneReader(r.accept(true))
 	in.quiet = true

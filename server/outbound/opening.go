@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
 
@@ -26,7 +27,9 @@ func (e *Enabler) openLane(spec laneSpec) *link {
 	s := e.shards[spec.number%len(e.shards)]
 	k := &link{s: s, spec: spec, began: time.Now().UnixNano(), goes: make(chan struct{}), gone: make(chan error, 1)}
 	k.form, k.pad, k.mustProve = spec.t.next()
-	k.route = e.ways[spec.i].to(spec.peer.Host, spec.peer.port(e.cfg.Relays[spec.i].HTTPS))
+	port := spec.peer.port(e.cfg.Relays[spec.i].HTTPS)
+	k.route = e.ways[spec.i].to(spec.peer.Host, port)
+	k.relayIndex = e.met.index(net.JoinHostPort(spec.peer.Host, strconv.Itoa(port)))
 	if !s.loop.Post(k.open) {
 		k.gone <- errors.New("outbound: the loops have ended")
 	}

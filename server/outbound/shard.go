@@ -18,8 +18,13 @@ type shard struct {
 	free  []*stream
 
 	sockets  sockets
+	stats    stats
 	sweeps   loop.Timer
-	pinSweep time.Time // when the pinned connections were looked at last
+	begun    int64  // requests that were recorded
+	recorded []byte // records that are not handed over yet; about recordBatch at most
+
+	recordTimer loop.Timer
+	pinSweep    time.Time // when the pinned connections were looked at last
 
 	// Scratch: valid during one callback.
 	resp http1.Response
@@ -29,8 +34,9 @@ type shard struct {
 func newShard(e *Enabler, l *loop.Loop) *shard {
 	s := &shard{e: e, loop: l, links: map[*link]struct{}{}}
 	s.pool.sh = s
-	s.sockets = newSockets(s)
+	s.sockets.init(s)
 	s.sweeps.Init(l, s.sweep)
+	s.recordTimer.Init(l, s.flushRecords)
 	return s
 }
 
@@ -45,6 +51,7 @@ func (s *shard) sweep() {
 	now := time.Now()
 	s.pool.sweep(now)
 	s.sockets.sweep(now, s.e.idleTime())
+	s.sockets.count.Store(int64(len(s.sockets.byNumber)))
 	warms := s.e.warms() && len(s.links) > 0
 	if warms {
 		s.pool.warm()
@@ -59,6 +66,8 @@ func (s *shard) closeIdle() {
 	s.pool.close()
 	s.sockets.close()
 	s.sweeps.Stop()
+	s.recordTimer.Stop()
+	s.flushRecords()
 }
 
 func (s *shard) newStream() *stream {
@@ -88,15 +97,16 @@ func (s *shard) release(x *stream) {
 // link is the enabler's end of one lane.
 type link struct {
 	// Fixed at start.
-	s         *shard
-	spec      laneSpec
-	form      form
-	pad       int // bytes after each burst over HTTP
-	route     *route
-	began     int64         // makes the lane's name unique
-	goes      chan struct{} // closed when the relay says that the lane will end
-	gone      chan error    // gets the reason of the end, once
-	mustProve bool          // it is up only when a packet has come back
+	s          *shard
+	spec       laneSpec
+	form       form
+	pad        int // bytes after each burst over HTTP
+	route      *route
+	began      int64         // makes the lane's name unique
+	goes       chan struct{} // closed when the relay says that the lane will end
+	gone       chan error    // gets the reason of the end, once
+	relayIndex int           // which relay server it leads to, in records
+	mustProve  bool          // it is up only when a packet has come back
 
 	// Owned by the loop.
 	end      *laneio.End

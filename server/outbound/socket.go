@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"roundhouse/codec/lane"
@@ -29,6 +30,7 @@ const (
 type affinity struct {
 	on     bool     // the relay asked for the connection's number
 	number uint32   // of the connection that the session is bound to; 0: none
+	asked  uint32   // number, as it came
 	queue  *backend // for which it waits, on its own loop
 	wanted bool     // it waits for the connection to come from another loop
 }
@@ -40,6 +42,7 @@ type sockets struct {
 	byNumber map[uint32]*backend
 	spared   []*backend // idle, and no session has come back to them; oldest first
 	wanted   map[uint32]*want
+	count    atomic.Int64 // len(byNumber) at the last sweep; any goroutine may read it
 }
 
 // want is what waits on a loop for a connection that is to come from another one.
@@ -48,8 +51,8 @@ type want struct {
 	shards  []*shard  // that want it next; at most one entry each
 }
 
-func newSockets(sh *shard) sockets {
-	return sockets{sh: sh, byNumber: map[uint32]*backend{}, wanted: map[uint32]*want{}}
+func (t *sockets) init(sh *shard) {
+	t.sh, t.byNumber, t.wanted = sh, map[uint32]*backend{}, map[uint32]*want{}
 }
 
 // nextNumber is a number that no connection has.

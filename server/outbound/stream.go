@@ -28,6 +28,7 @@ type stream struct {
 	infos   int // informational responses so far
 	aff     affinity
 	timer   loop.Timer // response_timeout
+	seen    seen
 	client  netip.Addr // who gets a connection of its own; invalid: all share them
 
 	traits
@@ -59,6 +60,7 @@ func (k *link) request(p lane.Packet) error {
 	streams := e.streams.Add(1)
 	e.requests.Add(1)
 	s.k, s.id = k, p.Stream
+	s.seen.began, s.seen.upPackets = k.s.loop.Now(), 1
 	s.head = e.appendHead(s.head[:0], head)
 	s.isHead, s.idempotent = string(method) == "HEAD", isIdempotent(method)
 	s.bodyless, s.chunked, s.upgrade = p.Flags&lane.FlagLast != 0, p.Flags&lane.FlagChunked != 0, p.Flags&lane.FlagUpgrade != 0
@@ -81,7 +83,7 @@ func (k *link) request(p lane.Packet) error {
 		s.start(k.s.pool.take(s.client))
 		return nil
 	}
-	s.aff = affinity{on: true, number: socket.Number}
+	s.aff = affinity{on: true, number: socket.Number, asked: socket.Number}
 	switch {
 	case socket.Number == 0:
 		s.startNew()
@@ -142,6 +144,7 @@ func (s *stream) dial() {
 func (s *stream) sendHead(b *backend) {
 	s.b, b.s = b, s
 	b.sent = b.conn.Sent()
+	s.seen.connected, s.seen.used, s.seen.socket = s.since(), b.used, b.number
 	b.conn.Write(s.head)
 	if len(s.pending) > 0 {
 		pending := s.pending
@@ -162,6 +165,8 @@ func (s *stream) body(p lane.Packet) error {
 	if s.reqDone {
 		return fmt.Errorf("outbound: a body after its end on stream %d: %w", s.id, codec.ErrMalformed)
 	}
+	s.seen.upPackets++
+	s.seen.upBody += int64(len(p.Data))
 	last := p.Flags&lane.FlagLast != 0
 	if s.reqDone = last; last {
 		s.awaitAnswer()
@@ -191,12 +196,14 @@ func (s *stream) keep(data []byte) {
 	}
 	s.pending = append(s.pending, data...)
 	s.charge(len(s.pending))
+	s.seen.upHeld = max(s.seen.upHeld, s.charged)
 }
 
 const errMemory = "The outbound enabler holds as much of request bodies as it may."
 
 // awaitAnswer begins to wait for the head of the answer: the request is complete.
 func (s *stream) awaitAnswer() {
+	s.seen.sent = s.since()
 	if d := s.k.s.e.cfg.Backend.ResponseTimeout; d > 0 && !s.answered {
 		s.timer.Arm(d)
 	}
@@ -257,7 +264,9 @@ func (s *stream) write(data []byte) {
 		s.giveCredit()
 		return
 	}
-	if s.charge(conn.Pending()); s.k.s.e.overMemory(0) {
+	s.charge(conn.Pending())
+	s.seen.upHeld = max(s.seen.upHeld, s.charged)
+	if s.k.s.e.overMemory(0) {
 		s.fail(lane.CodeOverload, errMemory, s.unseen())
 	}
 }
@@ -299,6 +308,7 @@ func (s *stream) granted(n uint32) error {
 
 // fail ends the stream with a reset. The connection to the back end is not used again.
 func (s *stream) fail(code lane.Code, text string, flags lane.Flags) {
+	s.seen.code = code
 	if s.k.end.Live() {
 		s.k.end.SetBuffer(lane.AppendReset(s.k.end.Buffer(), s.id, flags, code, text))
 	}
@@ -319,6 +329,7 @@ func (s *stream) drop() {
 // ended gives the stream back.
 func (s *stream) ended() {
 	k := s.k
+	s.count()
 	s.charge(0)
 	s.timer.Stop()
 	k.streams.Delete(s.id)

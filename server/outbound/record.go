@@ -1,0 +1,230 @@
+package outbound
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"roundhouse/codec/lane"
+)
+
+// RecordHeader names the columns of the enabler's records, one of which is written for each request: i: is an id or a code, c: a count,
+// b: bytes, m: milliseconds, x: hexadecimal; up is the request, dn the answer; the columns of text are quoted.
+//
+//	oidx         which relay server, in the order in which they were met       ridx  number of the request
+//	sidx         number of the connection that its session knows, 0: none      oee   code of the reset, 0: none; 1000: the lane was lost
+//	up.maxReqQ   most bytes of the request that waited for the back end        dn.maxReqQ  most bytes of the answer that waited for the lane
+//	connect      until there was a connection                                  up.out  from there to the end of the request
+//	rtp          from the end of the request to the head of the answer         dn.in   reading the answer
+//	dn.out       waiting for the lane and its credit                           flags   1 session, 2 upgrade, 4 connection used before, 8 sent twice
+func RecordHeader() []byte { return []byte(recordHeader) }
+
+const recordHeader = "OER# i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
+	"m:total m:connect m:up.out m:rtp m:dn.in m:dn.out x:flags backend:string ua:string affinity:string cookie:string error:string label:string\n"
+
+// seen is what is measured of a request. Times count from its beginning; 0: it has not happened.
+type seen struct {
+	began                  time.Time
+	connected, sent, first time.Duration
+	pausedAt, paused       time.Duration // since when, and how long, the answer had to wait for the lane
+	upPackets, downPackets int64
+	upBody, downBody       int64
+	upHeld, downHeld       int // most bytes that waited
+	status                 int
+	code                   lane.Code
+	socket                 uint32 // of the connection that was used last
+	used                   bool   // it had been used before
+}
+
+const codeLaneLost lane.Code = 1000 // of records only: the lane was lost under the request
+
+// since is how long the request has been under way, and never 0.
+func (s *stream) since() time.Duration { return max(1, s.k.s.loop.Now().Sub(s.seen.began)) }
+
+func (s *stream) sawHead(status int) {
+	s.seen.status, s.seen.first = status, s.since()
+	s.seen.downPackets++
+}
+
+// sawPause notes that n bytes of the answer have to wait.
+func (s *stream) sawPause(n int) {
+	s.seen.downHeld = max(s.seen.downHeld, n)
+	if s.seen.pausedAt == 0 {
+		s.seen.pausedAt = s.since()
+	}
+}
+
+// sawBody notes n bytes of the answer that go on.
+func (s *stream) sawBody(n int) {
+	if s.seen.pausedAt != 0 {
+		s.seen.paused += s.since() - s.seen.pausedAt
+		s.seen.pausedAt = 0
+	}
+	s.seen.downPackets++
+	s.seen.downBody += int64(n)
+}
+
+// count counts a request that has ended, and records it when records are kept.
+func (s *stream) count() {
+	sh, n := s.k.s, &s.seen
+	total := s.since()
+	if n.code == 0 && s.k.isGone {
+		n.code = codeLaneLost
+	}
+	sh.stats.finished(n, total)
+	if sh.e.records != nil {
+		sh.begun++
+		sh.record(s, total)
+	}
+}
+
+var affinityNames = [...]string{"none", "new", "kept", "renewed", "lost"}
+
+// affinityOf says what became of the request's session.
+func (s *stream) affinityOf() string {
+	switch {
+	case !s.aff.on:
+		return affinityNames[0]
+	case s.seen.code == lane.CodeAffinityLost:
+		return affinityNames[4]
+	case s.aff.asked == 0:
+		return affinityNames[1]
+	case s.aff.asked == s.seen.socket:
+		return affinityNames[2]
+	default:
+		return affinityNames[3]
+	}
+}
+
+// codeNames are the errors of records.
+var codeNames = map[lane.Code]string{
+	lane.CodeCancelled: "cancelled", lane.CodeBackendDown: "backend_down", lane.CodeBackendReset: "backend_reset", lane.CodeBadResponse: "bad_response",
+	lane.CodeTimeout: "timeout", lane.CodeProtocol: "protocol", lane.CodeOverload: "overload", lane.CodeGoingAway: "going_away",
+	lane.CodeAffinityLost: "affinity_lost", codeLaneLost: "lane_lost",
+}
+
+func (s *stream) flags() (f int64) {
+	for i, is := range [...]bool{s.aff.on, s.upgrade, s.seen.used, s.retried} {
+		if is {
+			f |= 1 << i
+		}
+	}
+	return f
+}
+
+// columns are the numbers of a record, up to the flags, in the order of recordHeader.
+func (s *stream) columns(total time.Duration) [18]int64 {
+	n := &s.seen
+	ms := func(d time.Duration) int64 { return max(0, d.Milliseconds()) }
+	connected, sent, first := n.connected, n.sent, n.first
+	upOut := max(0, sent-connected)
+	rtp, down := time.Duration(0), time.Duration(0)
+	if first > 0 {
+		rtp, down = max(0, first-max(sent, connected)), total-first-n.paused
+	}
+	if connected == 0 {
+		upOut = 0
+	}
+	sh := s.k.s
+	ridx := (sh.begun-1)*int64(len(sh.e.shards)) + int64(sh.loop.Index()) + 1
+	return [...]int64{int64(s.k.relayIndex), ridx, int64(n.socket), int64(n.status), int64(n.code), 0, n.upPackets, n.downPackets, n.upBody, n.downBody,
+		int64(n.upHeld), int64(n.downHeld), ms(total), ms(connected), ms(upOut), ms(rtp), ms(down), ms(n.paused)}
+}
+
+// record appends the record of a request to those that are handed over.
+func (sh *shard) record(s *stream, total time.Duration) {
+	numbers := s.columns(total)
+	cookie := "-"
+	if len(fieldOf(s.head, "\r\nCookie: ")) > 0 {
+		cookie = "yes" // its value is the client's own business
+	}
+	texts := [...][]byte{[]byte(sh.e.backend.Load().Addr), fieldOf(s.head, "\r\nUser-Agent: "), []byte(s.affinityOf()), []byte(cookie),
+		[]byte(codeNames[s.seen.code]), []byte(s.k.spec.peer.Host + "/" + strconv.Itoa(s.k.spec.number))}
+	b := sh.recorded
+	if sh.e.cfg.LogFormat == "json" {
+		b = appendJSONRecord(b, s.seen.began, numbers[:], s.flags(), texts[:])
+	} else {
+		b = append(b, "OER"...)
+		for _, v := range numbers {
+			b = strconv.AppendInt(append(b, ' '), v, 10)
+		}
+		b = strconv.AppendInt(append(b, ' '), s.flags(), 16)
+		for _, v := range texts {
+			b = appendRecordText(append(b, ' '), v)
+		}
+		b = append(b, '\n')
+	}
+	sh.recorded = b
+	if len(b) >= recordBatch {
+		sh.flushRecords()
+	} else if !sh.recordTimer.Armed() {
+		sh.recordTimer.Arm(recordDelay)
+	}
+}
+
+const (
+	recordBatch = 16 << 10 // bytes of records that are handed over at once, unless recordDelay is over first
+	recordDelay = 200 * time.Millisecond
+)
+
+func (sh *shard) flushRecords() {
+	if len(sh.recorded) > 0 && sh.e.records != nil {
+		_, _ = sh.e.records.Write(sh.recorded) // it drops what it cannot take, and counts
+	}
+	sh.recorded = sh.recorded[:0]
+}
+
+// fieldOf returns the value of a field of a head as a relay writes it; name has the end of the line before in front.
+func fieldOf(head []byte, name string) []byte {
+	_, value, _ := bytes.Cut(head, []byte(name))
+	value, _, _ = bytes.Cut(value, crlf)
+	return value
+}
+
+// appendRecordText appends what others have sent so that it cannot end the quotes that it stands in.
+func appendRecordText(dst, text []byte) []byte {
+	if len(text) == 0 {
+		return append(dst, '-')
+	}
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"', c == '\\', c < ' ', c == 0x7f:
+			dst = append(dst, '\\', 'x', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+// recordNames are the names of the columns, without their kinds.
+var recordNames = func() (names []string) {
+	for _, column := range bytes.Fields([]byte(recordHeader))[1:] {
+		kind, name, _ := bytes.Cut(column, []byte{':'})
+		if string(name) == "string" {
+			name = kind
+		}
+		names = append(names, string(name))
+	}
+	return names
+}()
+
+func appendJSONRecord(b []byte, at time.Time, numbers []int64, flags int64, texts [][]byte) []byte {
+	b = at.UTC().AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
+	b = append(b, `","msg":"request"`...)
+	for i, v := range append(numbers, flags) {
+		b = append(append(append(b, `,"`...), recordNames[i]...), `":`...)
+		b = strconv.AppendInt(b, v, 10)
+	}
+	for i, v := range texts {
+		text, err := json.Marshal(string(v))
+		if err != nil {
+			panic("BUG: a string that is no JSON: " + err.Error())
+		}
+		b = append(append(append(b, `,"`...), recordNames[len(numbers)+1+i]...), `":`...)
+		b = append(b, text...)
+	}
+	return append(b, "}\n"...)
+}
