@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// rsoeIn is a command rsoe whose runtime directory is dir.
+// rsoeIn is a command rsoe whose file for -s is below dir.
 func rsoeIn(t testing.TB, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(binary(t, "rsoe"), args...)
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "NOTIFY_SOCKET=")
+	cmd.Env = append(os.Environ(), "RSOE_RUN_DIR="+filepath.Join(dir, "rsoe"), "NOTIFY_SOCKET=")
 	return cmd
 }
 

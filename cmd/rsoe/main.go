@@ -37,7 +37,7 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 		}
 		return report(err, out, errOut)
 	case enabler.Stop:
-		return stopRunning(runDir(env), enabler.Farm, enabler.ID, out, errOut)
+		return stopRunning(runDirs(env), enabler.Farm, enabler.ID, out, errOut)
 	case enabler.Daemon && env(detachedEnv) == "":
 		return detach(args, out, errOut)
 	}
@@ -50,7 +50,7 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 	for _, w := range warnings {
 		log.Warn("command line", "file", w.File, "line", w.Line, "warning", w.Text)
 	}
-	return serve(enabler, runDir(env), log, errOut)
+	return serve(enabler, runDirs(env), log, errOut)
 }
 
 // report prints what a check has found: nil or an error of ParseEnabler.
@@ -67,10 +67,10 @@ func report(err error, out, errOut io.Writer) int {
 	return process.ExitUsage
 }
 
-func serve(enabler *config.Enabler, dir string, log *logs, errOut io.Writer) int {
+func serve(enabler *config.Enabler, dirs []string, log *logs, errOut io.Writer) int {
 	ctx, stop := process.NotifyContext(context.Background(), log.Logger, log.flush)
 	defer stop()
-	if running, err := announce(dir, enabler.Farm, enabler.ID); err != nil {
+	if running, err := announceIn(dirs, enabler.Farm, enabler.ID); err != nil {
 		log.Warn("rsoe -s will not find this enabler", "error", err)
 	} else {
 		defer running.end()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -30,12 +31,32 @@ func (r *running) String() string {
 	return fmt.Sprintf("process %d: farm %s, id %s", r.PID, r.Farm, r.ID)
 }
 
-// runDir is where those files are: one directory a user.
-func runDir(env func(string) string) string {
-	if dir := env("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "rsoe")
+// runDirs are where those files may be, each a directory of one user: the first that can be had gets the file of this process. Of two
+// shells of a user one may know of XDG_RUNTIME_DIR and the other not. RSOE_RUN_DIR names the only one.
+func runDirs(env func(string) string) (dirs []string) {
+	if dir := env("RSOE_RUN_DIR"); filepath.IsAbs(dir) {
+		return []string{dir}
 	}
-	return "/tmp/rsoe-" + strconv.Itoa(os.Getuid())
+	uid := strconv.Itoa(os.Getuid())
+	if dir := env("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		dirs = append(dirs, filepath.Join(dir, "rsoe"))
+	}
+	if dir := "/run/user/" + uid + "/rsoe"; !slices.Contains(dirs, dir) {
+		dirs = append(dirs, dir)
+	}
+	return append(dirs, "/tmp/rsoe-"+uid)
+}
+
+// announceIn makes the file of this process in one of the directories.
+func announceIn(dirs []string, farm, id string) (r *running, err error) {
+	var all []error
+	for _, dir := range dirs {
+		if r, err = announce(dir, farm, id); err == nil {
+			return r, nil
+		}
+		all = append(all, err)
+	}
+	return nil, errors.Join(all...)
 }
 
 // ownDir makes the directory, or sees that it is nobody else's: everybody may write to /tmp.
@@ -157,11 +178,14 @@ func findRunning(dir string) (found []*running, err error) {
 const stopTime = time.Minute
 
 // stopRunning ends the enabler of a farm and an id, or, when they are empty, the only one of this user.
-func stopRunning(dir, farm, id string, out, errOut io.Writer) int {
-	all, err := findRunning(dir)
-	if err != nil {
-		fmt.Fprintf(errOut, "rsoe: %v\n", err)
-		return process.ExitRuntime
+func stopRunning(dirs []string, farm, id string, out, errOut io.Writer) int {
+	var all []*running
+	for _, dir := range dirs {
+		found, err := findRunning(dir)
+		if err != nil {
+			fmt.Fprintf(errOut, "rsoe: %v\n", err) // it may be in the others
+		}
+		all = append(all, found...)
 	}
 	var meant []*running
 	for _, r := range all {

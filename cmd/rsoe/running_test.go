@@ -39,6 +39,11 @@ func TestRunning(t *testing.T) {
 	if _, err := announce(dir, "F", "S"); err == nil {
 		t.Error("a directory that others may enter is used")
 	}
+	other := filepath.Join(t.TempDir(), "other")
+	if r, err = announceIn([]string{dir, other}, "F", "S"); err != nil || filepath.Dir(r.file.Name()) != other {
+		t.Fatal("in the next directory:", err)
+	}
+	r.end()
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(t.TempDir(), link); err != nil {
 		t.Fatal(err)
