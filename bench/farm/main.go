@@ -145,6 +145,9 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	if err := writeFailed(lab, phases, all); err != nil {
+		return err
+	}
 	var tallies []*tally
 	var broken []string
 	for _, p := range phases {
@@ -204,6 +207,21 @@ func (k *clock) since() time.Duration { return time.Since(k.begin) }
 
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
+}
+
+// writeFailed lists the requests that were not answered with 200, for who wants to look for them in the logs.
+func writeFailed(lab *harness.Lab, phases []phase, all []record) error {
+	var b strings.Builder
+	for _, p := range phases {
+		for _, r := range all {
+			if r.begin >= p.begin && r.begin < p.end && (r.status != 200 || r.moved >= 0) {
+				fmt.Fprintf(&b, "%s: request %d, post %t, status %d, came %d times, moved from %d; began %v after the kill and took %v; serving %v after it\n",
+					p.victim.name, r.id, r.post, r.status, r.came, r.moved, r.begin-p.killing, r.end-r.begin, p.serving-p.killing)
+			}
+		}
+	}
+	_, err := lab.WriteFile("failed.txt", b.String())
+	return err
 }
 
 // copyLogs copies what the processes have written.
