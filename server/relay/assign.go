@@ -80,7 +80,7 @@ func (x *exchange) begin(server *farm.Server, to *link) {
 	}
 	c := x.client
 	switch {
-	case !x.waits.IsZero() && !x.req.done:
+	case !x.req.done && c.conn.Paused(): // the body came while the request waited
 		c.rateBody()
 		c.readOn()
 	case x.req.wantsUpgrade, x.req.expects && x.req.came == 0: // it is the back end's turn

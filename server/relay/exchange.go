@@ -71,8 +71,8 @@ type response struct {
 	closes   bool // the client's connection ends with it
 }
 
-// whole tells whether all that has come of the request could be sent again.
-func (r *request) whole() bool { return r.bodyless || r.keeps }
+// whole tells whether all that has come of the request could be sent again. Of a long body that is so before its first byte.
+func (r *request) whole() bool { return r.bodyless || r.keeps || r.came == 0 && !r.done }
 
 // chunked tells whether the length of the body was not announced.
 func (r *request) chunked() bool { return r.left < 0 }

@@ -1,0 +1,65 @@
+package server_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"roundhouse/server/config"
+)
+
+// TestSessionLostWithBody kills the enabler that a session is bound to, and sends a body while the session waits for it to come back: the
+// request goes to another server, whole.
+func TestSessionLostWithBody(t *testing.T) {
+	r := startRelay(t, func(cfg *config.Config) {
+		sessionFarm(cfg)
+		cfg.Relay.Farms[0].RenewOverlappedCookie = true
+	})
+	enablers := map[string]*enabler{}
+	for _, id := range []string{"s1", "s2"} {
+		enablers[id] = startEnabler(t, r, id, startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+			body, _ := io.ReadAll(q.Body) // a body that is cut has another sum
+			fmt.Fprintf(w, "%s %x", id, sha256.Sum256(body))
+		}))
+	}
+	first := askSession(t, r.url("/"), "", "")
+	gone, _, _ := strings.Cut(first.body, " ")
+	enablers[gone].stop(t)
+	there := map[string]string{"s1": "s2", "s2": "s1"}[gone]
+	outcomes := make(chan string)
+	sizes := []int{100, 16 << 10, 16<<10 + 1, 1 << 20}
+	for _, size := range sizes {
+		for _, chunked := range []bool{false, true} {
+			body := strings.Repeat("x", size)
+			go func() { // ends with its request, whose outcome is received
+				var in io.Reader = strings.NewReader(body)
+				if chunked {
+					in = io.MultiReader(in)
+				}
+				q, _ := http.NewRequest("POST", r.url("/"), in)
+				q.Header.Set("Ias-Rs-Sessionid", first.header)
+				outcome := fmt.Sprintf("%d bytes, chunked %t: ", size, chunked)
+				resp, err := (&http.Client{Timeout: patience}).Do(q)
+				if err != nil {
+					outcomes <- outcome + err.Error()
+					return
+				}
+				defer resp.Body.Close()
+				text, _ := io.ReadAll(resp.Body) // compared
+				if want := fmt.Sprintf("%s %x", there, sha256.Sum256([]byte(body))); string(text) != want {
+					outcomes <- fmt.Sprintf("%s%d %q, want %q", outcome, resp.StatusCode, text, want)
+					return
+				}
+				outcomes <- ""
+			}()
+		}
+	}
+	for range 2 * len(sizes) {
+		if o := <-outcomes; o != "" {
+			t.Error(o)
+		}
+	}
+}
