@@ -231,3 +231,6 @@ func (e *Enabler) closeLanes() {
 }
 
 var errCut = errors.New("outbound: the time to drain is over")
+
+// SetBodyLengthForTest sets the length of bodies towards a relay behind a proxy that wants one, in bytes. Before Serve.
+func (e *Enabler) SetBodyLengthForTest(size int64) { e.body = size }
