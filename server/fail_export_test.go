@@ -17,3 +17,12 @@ func LimitedForTest(s *Server, farm string) map[string]int64 {
 	}
 	return nil
 }
+
+// PhasesForTest is what each connection of a client waits for.
+func PhasesForTest(s *Server) (phases []string) {
+	rows, _ := s.relay.Connections(0)
+	for _, row := range rows {
+		phases = append(phases, row.Phase)
+	}
+	return phases
+}

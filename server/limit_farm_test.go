@@ -168,6 +168,36 @@ func TestFarmTurns(t *testing.T) {
 	}
 }
 
+// TestFarmTurnDrains has requests wait for their turn, for many seconds, when the server is told to stop: they are answered at once.
+func TestFarmTurnDrains(t *testing.T) {
+	const size = 100_000
+	r := startRelay(t, func(cfg *config.Config) {
+		cfg.Relay.Farms[0].Limits.MaxBytesSec, cfg.DrainGrace = size/10, patience
+	})
+	w := startWellspring(t)
+	startEnabler(t, r, "s1", w.addr)
+	if o := ask("GET", r.url("/"+strconv.Itoa(size)), ""); o.status != 200 || len(o.body) != size { // ten seconds
+		t.Fatal(o)
+	}
+	var all []<-chan outcome
+	for range 5 {
+		all = append(all, begin("GET", r.url("/fast"), ""))
+	}
+	eventually(t, "all wait", func() bool {
+		return strings.Count(strings.Join(server.PhasesForTest(r.server), " "), "turn") == len(all)
+	})
+	began := time.Now()
+	r.cancel()
+	for _, c := range all {
+		if o := <-c; o.status != 200 || o.body != "fast" {
+			t.Error(o)
+		}
+	}
+	if err := r.stop(); err != nil || time.Since(began) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+}
+
 // TestFarmBody sends bodies that are as long as the farm allows, and longer.
 func TestFarmBody(t *testing.T) {
 	r, w := limitedFarm(t, func(_ *config.Config, l *config.FarmLimits) { l.MaxRequestBody = 1000 })

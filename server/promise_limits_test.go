@@ -85,12 +85,12 @@ func slowly(c net.Conn, text string, each int, every time.Duration) int {
 	}
 }
 
-// TestPromise08SlowAttackers has 1,000 clients send their heads slowly, send their bodies slowly, or read nothing; at full length 5,000
+// TestPromise08SlowAttackers has 1,000 clients send their heads slowly, send their bodies slowly, or read nothing; at full length 4,500
 // with more patience. All are cut, and all good clients are served meanwhile.
 func TestPromise08SlowAttackers(t *testing.T) {
 	n, unread, limit := 450, 100, time.Second // of heads and bodies each, of who reads nothing
 	if isFull() {
-		n, unread, limit = 2000, 1000, 30*time.Second
+		n, unread, limit = 2000, 500, 10*time.Second
 	}
 	r := startRelay(t, func(cfg *config.Config) {
 		cfg.Relay.HeaderTimeout, cfg.Relay.BodyGrace, cfg.Relay.BodyMinRate, cfg.Relay.IdleTimeout = limit, limit, 1000, limit/2

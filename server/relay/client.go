@@ -205,7 +205,7 @@ func (c *client) begin(q *http1.Request) {
 	case f.limits != nil && !c.within(q, f): // rejected
 	case c.s.view.cfg.Relay.MaxRequestBody > 0 && q.ContentLength > c.s.view.cfg.Relay.MaxRequestBody:
 		c.reject(q, failTooLarge, "The body of the request is too large.")
-	case c.s.full(f):
+	case full(c.s, f):
 		c.reject(q, failBusy, "The relay server has too many requests.")
 	case r.held.Load() > c.s.view.memory:
 		c.reject(q, failNoMemory, "The relay server holds too much for slow clients.")

@@ -165,7 +165,7 @@ func find(pages map[string]page, status int) (page, bool) {
 // body is the page for an answer, with its media type. ok is false when there is none for it.
 func (e *errorPages) body(f *failure, a *answer, text string) (kind, body string, ok bool) {
 	switch {
-	case e == nil:
+	case e == nil || a.status < 400: // a redirection is no error
 		return "", "", false
 	case wantsJSON(a.accept):
 		if p, ok := find(e.json, a.status); ok {

@@ -23,7 +23,7 @@ func pagesIn(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// TestErrorPages checks which page stands for which answer, and what is put into it.
+// TestErrorPages checks which page stands for which answer, and what is put into it. A redirection has none.
 func TestErrorPages(t *testing.T) {
 	p, err := readErrorPages(pagesIn(t, map[string]string{
 		"503.html": "<p>{{text}}|{{ status }}|{{reason}}|{{code}}|{{name}}|{{nothing}}|{{{text}}|{{text", "5xx.html": "five", "error.html": "any",
@@ -39,7 +39,7 @@ func TestErrorPages(t *testing.T) {
 		accept, want string // empty: the relay's own
 	}{
 		{503, "text/html", filled}, {503, "*/*", filled}, {503, "", filled}, {502, "text/html,*/*", "five"}, {404, "text/*", "any"},
-		{503, "text/plain", ""}, {503, "application/json", `{"t":"a\u003cb\u003e\"c\"\n\u0001é"}`}, {404, "application/json", ""},
+		{503, "text/plain", ""}, {308, "text/html", ""}, {503, "application/json", `{"t":"a\u003cb\u003e\"c\"\n\u0001é"}`}, {404, "application/json", ""},
 	} {
 		f := failNoBackend
 		_, body, ok := p.body(f, &answer{status: row.status, accept: []byte(row.accept)}, text)

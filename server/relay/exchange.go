@@ -93,7 +93,7 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	x.s, x.client, x.farm, x.began = s, c, f, s.loop.Now()
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
-	x.req.left, x.req.most, x.resp.left = q.ContentLength, s.mostBody(f), -1
+	x.req.left, x.req.most, x.resp.left = q.ContentLength, f.mostBody(s.view.cfg), -1
 	x.req.bodyless = !q.Chunked && q.ContentLength == 0
 	x.req.done = x.req.bodyless && !q.Upgrade
 	x.req.keeps = !q.Upgrade && q.ContentLength <= maxKept

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roundhouse/codec/http1"
+	"roundhouse/server/config"
 	"roundhouse/server/loop"
 )
 
@@ -69,7 +70,7 @@ func (c *client) waitsItsTurn(q *http1.Request) bool {
 func (c *client) within(q *http1.Request, f *farmView) bool {
 	a, use := f.limits, &f.state.use
 	switch {
-	case !a.admits(c.judgedBy(q)):
+	case len(a.allow)+len(a.deny) > 0 && !a.admits(c.judgedBy(q)):
 		use.limited[limitAddress].Add(1)
 		c.reject(q, failDenied, "The farm is not open to the client's address.")
 	case a.body > 0 && q.ContentLength > a.body:
@@ -116,7 +117,7 @@ func (u *quota) begin(f *farmView) bool {
 
 // full tells that as many requests as the whole relay may relay are in flight. Loops look one at a time, so that there may be one
 // more for each of them.
-func (s *shard) full(f *farmView) bool {
+func full(s *shard, f *farmView) bool {
 	most := int64(s.view.cfg.Limits.MaxRequests)
 	if most == 0 || s.relay.InFlight() < most {
 		return false
@@ -126,8 +127,8 @@ func (s *shard) full(f *farmView) bool {
 }
 
 // mostBody is how long the request's body may be, in bytes; 0: as long as it likes.
-func (s *shard) mostBody(f *farmView) int64 {
-	most := s.view.cfg.Relay.MaxRequestBody
+func (f *farmView) mostBody(cfg *config.Config) int64 {
+	most := cfg.Relay.MaxRequestBody
 	if f.limits != nil && f.limits.body > 0 && (most == 0 || f.limits.body < most) {
 		most = f.limits.body
 	}
