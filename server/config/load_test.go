@@ -490,3 +490,19 @@ func TestTableOfAListElement(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSListenerOpensTheDoor has a file that says where the relay listens with TLS, and nothing of where without.
+func TestTLSListenerOpensTheDoor(t *testing.T) {
+	const tls = "[relay.tls]\nlisten = [\":1\"]\ncert = \"c\"\nkey = \"k\"\n"
+	cfg, _, err := loadTOML(tls)
+	if err != nil || len(cfg.Relay.Listen) > 0 || !cfg.Relay.Opens() || len(cfg.Engine.Listen)+len(cfg.Router.Listen) > 0 {
+		t.Errorf("%v, %+v", err, cfg)
+	}
+	cfg, _, err = loadTOML("relay.listen = [\":2\"]\n" + tls)
+	if err != nil || !slices.Equal(cfg.Relay.Listen, []string{":2"}) {
+		t.Errorf("%v, %+v", err, cfg)
+	}
+	if _, _, err := loadTOML("admin.listen = \":1\"\n" + tls); err == nil || !strings.Contains(err.Error(), "an address that relay.tls.listen does not have already") {
+		t.Errorf("the address of another listener: %v", err)
+	}
+}
