@@ -130,10 +130,14 @@ func (l *loader) chooseLevel() {
 	}
 }
 
-// chooseRecords has a record of each request in the log where nothing is said about records and the log is one of the original's.
+// chooseRecords has a record of each request in the log where nothing is said about records and the log is one of the original's:
+// its own record, unless another form is asked for.
 func (l *loader) chooseRecords() {
 	if !l.from.has("relay.access_log") && (l.cfg.Log.Format == "rs" || l.asksRecords && l.cfg.Log.Verbosity >= 1) {
 		l.cfg.Relay.AccessLog = "log"
+		if l.cfg.Log.Format == "rs" && !l.from.has("log.records") {
+			l.cfg.Log.Records = "rsr"
+		}
 	}
 }
 

@@ -119,6 +119,12 @@ func (x *exchange) open(to *link) bool {
 	}
 	x.seen.sentTo(x.since(), len(x.req.head))
 	to.began()
+	if to.verbosity >= showRequests {
+		x.show()
+	}
+	if to.verbosity >= showPackets {
+		to.showPacket("up", lane.OpRequest, id, x.req.head)
+	}
 	if len(x.req.kept) > 0 {
 		x.req.send.Spend(len(x.req.kept))
 		to.end.SendData(0, id, x.req.kept)

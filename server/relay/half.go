@@ -172,6 +172,7 @@ func (s *shard) newLink(key laneKey, server *farm.Server, conn *loop.Conn) *link
 	l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
 	l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
 	l.opening.Arm(openingTime)
+	l.look()
 	s.lanes[key] = l
 	return l
 }

@@ -28,21 +28,25 @@ type link struct {
 	opening loop.Timer  // until both halves have arrived and the enabler has said hello
 	remote  string
 
-	window   uint32 // what the enabler takes of a request body without credit, in bytes; 0 until its hello
-	grant    int    // what we take of a response body without credit, in bytes
-	high     int    // the high watermark of a client's output, in bytes; with grant at most max_client_buffer
-	requests int64
-	up       bool     // that half has come
-	down     halfKind // how the packets of the enabler come; halfUp: not yet
-	joined   bool     // it is whole
-	draining bool     // the enabler wants no more requests
-	said     bool     // the enabler has told how its back end is: backUp
-	backUp   bool
-	leaving  bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
+	window    uint32 // what the enabler takes of a request body without credit, in bytes; 0 until its hello
+	grant     int    // what we take of a response body without credit, in bytes
+	high      int    // the high watermark of a client's output, in bytes; with grant at most max_client_buffer
+	requests  int64
+	up        bool     // that half has come
+	down      halfKind // how the packets of the enabler come; halfUp: not yet
+	joined    bool     // it is whole
+	draining  bool     // the enabler wants no more requests
+	said      bool     // the enabler has told how its back end is: backUp
+	backUp    bool
+	verbosity int  // what of it is shown
+	leaving   bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
 }
 
 // Packet handles what the enabler sent.
 func (l *link) Packet(p lane.Packet) error {
+	if l.verbosity >= showPackets {
+		l.showPacket("dn", p.Op, p.Stream, p.Data)
+	}
 	switch p.Op {
 	case lane.OpHello:
 		return l.hello(p.Data)
@@ -54,7 +58,7 @@ func (l *link) Packet(p lane.Packet) error {
 			l.s.roster.SetDraining(l.server, l, true)
 		}
 		l.goAway() // tells the enabler that no request follows
-		l.s.relay.log.Info("enabler goes away", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number)
+		l.tell("enabler goes away", "lane", l.key.number)
 		return nil
 	}
 	x := l.streams.Get(p.Stream)
@@ -122,7 +126,7 @@ func (l *link) retire(why string) {
 		return
 	}
 	l.leaving = true
-	l.s.relay.log.Info("lane is closed: the configuration has changed", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "reason", why)
+	l.tell("lane is closed: the configuration has changed", "lane", l.key.number, "reason", why)
 	if l.server != nil {
 		l.s.roster.SetDraining(l.server, l, true)
 	}
@@ -159,7 +163,7 @@ func (l *link) maybeJoin() {
 	l.opening.Stop()
 	l.joined = true
 	l.s.stats.lanes.Add(1)
-	l.s.relay.log.Info("lane up", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "remote", l.remote, "form", l.down)
+	l.tell("lane up", "lane", l.key.number, "remote", l.remote, "form", l.down)
 	if l.server != nil {
 		l.join()
 	}
@@ -193,7 +197,7 @@ func (l *link) status(b []byte) error {
 	if !up {
 		l.s.troubled(l.key.farm, l.key.server, "the back end is down: "+string(text))
 	}
-	l.s.relay.log.Info("back end", "farm", l.key.farm, "server", l.key.server, "up", up, "reason", string(text))
+	l.tell("back end", "up", up, "reason", string(text))
 	return nil
 }
 
@@ -227,7 +231,7 @@ func (l *link) Gone(err error) {
 	if err != nil && !l.s.relay.draining.Load() {
 		l.s.troubled(l.key.farm, l.key.server, "a lane broke: "+err.Error())
 	}
-	l.s.relay.log.Info("lane down", "farm", l.key.farm, "server", l.key.server, "lane", l.key.number, "streams", l.streams.Len(), "error", err)
+	l.tell("lane down", "lane", l.key.number, "streams", l.streams.Len(), "error", err)
 	l.streams.Each(func(_ uint32, x *exchange) {
 		x.lost(failChannelLost, "The connection to the back-end server's enabler broke.", false)
 	})

@@ -9,7 +9,6 @@ import (
 
 	"roundhouse/codec/http1"
 	"roundhouse/routing/farm"
-	"roundhouse/server/config"
 	"roundhouse/server/logfile"
 )
 
@@ -191,7 +190,7 @@ const (
 // records tells whether and how requests of a farm, and of a server of it, are recorded. In the log they are what verbosity 1 shows.
 func (s *shard) records(f *farmView, server *farm.Server) (form recordForm, ok bool) {
 	a := s.relay.access
-	if a.form == formNone || a.logged && s.verbosity(f, server) < 1 {
+	if a.form == formNone || a.logged && s.verbosity(f, server) < showSessions {
 		return formNone, false
 	}
 	return a.form, true
@@ -599,18 +598,3 @@ func formOf(records, format string) (form recordForm, original bool) {
 		return formLine, format == "rs"
 	}
 }
-
-// verbosity is the highest of the verbosities that hold for a farm and a server of it; either may be nil.
-func (s *shard) verbosity(f *farmView, server *farm.Server) int {
-	v := s.view.verbosity
-	if f != nil {
-		v = max(v, f.conf.Verbosity)
-	}
-	if server != nil && server.Index < len(s.view.backends) {
-		v = max(v, s.view.backends[server.Index].Verbosity)
-	}
-	return v
-}
-
-// baseVerbosity is what holds everywhere.
-func baseVerbosity(l config.Log) int { return config.LevelVerbosity(l.MinLevel()) }

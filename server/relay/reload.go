@@ -110,6 +110,7 @@ func (s *shard) adoptFarms(before *view) {
 func (l *link) adopt(v *view) {
 	var b *config.Backend
 	l.server, b = v.server(l.key.farm, l.key.server)
+	l.look()
 	if l.server != nil {
 		f := v.of(l.server.Farm)
 		l.grant, l.high = buffers(v.cfg.Relay.StreamWindow, f.conf.MaxClientBuffer)

@@ -2,8 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -87,11 +85,4 @@ func (s *shard) logPage(c *client, method, path []byte, status int, began time.T
 	}
 	s.record(form, &record{at: began, total: s.loop.Now().Sub(began), loop: s.loop.Index(), client: c, x: &noExchange, status: status,
 		method: method, path: path})
-}
-
-// say writes a record to the log that a verbosity has asked for, whatever the level of the log. The verbosity has been looked at.
-func (r *Relay) say(level slog.Level, text string, args ...any) {
-	record := slog.NewRecord(time.Now(), level, text, 0)
-	record.Add(args...)
-	_ = r.log.Handler().Handle(context.Background(), record) // there is nowhere to tell
 }

@@ -115,6 +115,9 @@ func (r *request) upload(data []byte, flags lane.Flags) {
 	}
 	r.x.seen.counts.bodyIn.Add(int64(len(data)))
 	r.x.seen.upPackets++
+	if r.x.link.verbosity >= showPackets {
+		r.x.link.showPacket("up", lane.OpData, r.x.id, data)
+	}
 	r.x.link.end.SendData(flags, r.x.id, data)
 }
 

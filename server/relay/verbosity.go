@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"roundhouse/codec/lane"
+	"roundhouse/routing/farm"
+	"roundhouse/server/config"
+	"roundhouse/server/logfile"
+)
+
+// The verbosities of the original. The highest of those of the log, the farm and the back-end server holds: a farm can show more than the
+// log's own level lets through. They are looked at before anything is put together.
+const (
+	showSessions = 1 // lanes and back ends that come and go, and records
+	showRequests = 2
+	showPackets  = 3
+	showBytes    = 5 // of packets, payloads included
+)
+
+// verbosity is the highest of the verbosities that hold for a farm and a server of it; either may be nil.
+func (s *shard) verbosity(f *farmView, server *farm.Server) int {
+	v := s.view.verbosity
+	if f != nil {
+		v = max(v, f.conf.Verbosity)
+	}
+	if server != nil && server.Index < len(s.view.backends) {
+		v = max(v, s.view.backends[server.Index].Verbosity)
+	}
+	return v
+}
+
+// baseVerbosity is what holds everywhere.
+func baseVerbosity(l config.Log) int { return config.LevelVerbosity(l.MinLevel()) }
+
+// say writes a record to the log that a verbosity has asked for, whatever the level of the log. The verbosity has been looked at.
+func (r *Relay) say(level slog.Level, text string, args ...any) {
+	record := slog.NewRecord(time.Now(), level, text, 0)
+	record.Add(args...)
+	_ = r.log.Handler().Handle(context.Background(), record) // there is nowhere to tell
+}
+
+// look sees what of the lane is to be shown under the view of its shard.
+func (l *link) look() {
+	l.verbosity = l.s.view.verbosity
+	if l.server != nil {
+		l.verbosity = l.s.verbosity(l.s.view.of(l.server.Farm), l.server)
+	}
+}
+
+// tell writes to the log what has become of the lane, or of its back end.
+func (l *link) tell(text string, args ...any) {
+	if l.verbosity >= showSessions {
+		l.s.relay.say(slog.LevelInfo, text, append([]any{"farm", l.key.farm, "server", l.key.server}, args...)...)
+	}
+}
+
+// maxShown is how much of a packet is shown, in bytes.
+const maxShown = 4 << 10
+
+// showPacket writes a packet to the log, and what is in it at the highest verbosity. dir is up for those of the relay, dn for those of the
+// enabler.
+func (l *link) showPacket(dir string, op lane.Op, stream uint32, data []byte) {
+	args := []any{logfile.KeyLoop, l.s.loop.Index(), "farm", l.key.farm, "server", l.key.server, "lane", l.key.number,
+		"dir", dir, "op", op.String(), "stream", stream, "bytes", len(data)}
+	level := config.LevelPacket
+	if l.verbosity >= showBytes {
+		level = config.LevelBytes
+		args = append(args, "hex", hex.EncodeToString(data[:min(len(data), maxShown)]))
+	}
+	l.s.relay.say(level, "packet", args...)
+}
+
+// show writes to the log that the request goes to a server. Its path has no query: that may hold secrets.
+func (x *exchange) show() {
+	args := []any{logfile.KeyLoop, x.s.loop.Index(), logfile.KeyFarm, x.farm.farm.Index, logfile.KeyBackend, x.server.Index,
+		logfile.KeyRequest, x.seen.index - 1, "farm", x.farm.conf.ID, "server", x.server.ID, "path", withoutQuery(x.pathText()),
+		"remote", string(x.client.ip), "retried", x.retried}
+	x.s.relay.say(config.LevelRequest, "request", args...)
+}
