@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -40,9 +41,31 @@ func (r *relayUnderTest) rows(path string) (rows []map[string]any, more bool) {
 	return table.Rows, table.More
 }
 
+// TestReadyAfterStart has no load balancer send clients before all enablers have come back.
+func TestReadyAfterStart(t *testing.T) {
+	r := startRelay(t, func(cfg *config.Config) { cfg.Relay.Lane.StartWait = time.Hour })
+	nothing := startBackend(t, func(http.ResponseWriter, *http.Request) {})
+	waits := func() bool {
+		status, body := r.seen("/readyz?farm=f")
+		return status == http.StatusServiceUnavailable && body == "farm \"f\" still waits for back-end servers after the start\n"
+	}
+	for _, id := range []string{"s1", "s2"} {
+		startEnabler(t, r, id, nothing)
+		eventually(t, "it waits for others than "+id, waits)
+	}
+	last := startEnabler(t, r, "s3", nothing)
+	eventually(t, "the farm is ready", func() bool { status, _ := r.seen("/readyz?farm=f"); return status == http.StatusOK })
+	if status, _ := r.seen("/readyz"); status != http.StatusOK {
+		t.Errorf("without a farm: %d", status)
+	}
+	last.stop(t)
+	eventually(t, "it waits again", waits)
+}
+
 // TestAdminShowsTheFarm looks at a farm through the admin listener before and after its only enabler comes.
 func TestAdminShowsTheFarm(t *testing.T) {
 	r := startRelay(t, func(cfg *config.Config) {
+		cfg.Relay.Lane.StartWait = 0
 		off := config.DefaultFarm()
 		off.ID, off.Enable = "off", false
 		cfg.Relay.Farms = append(cfg.Relay.Farms, off)

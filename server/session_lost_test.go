@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"roundhouse/server/config"
 )
@@ -62,4 +64,36 @@ func TestSessionLostWithBody(t *testing.T) {
 			t.Error(o)
 		}
 	}
+}
+
+// TestBackIsNotEjected ejects a server whose back end is gone for longer than the test takes: that ends when its enabler says that the back
+// end is there again.
+func TestBackIsNotEjected(t *testing.T) {
+	r := startRelay(t, func(cfg *config.Config) {
+		f := &cfg.Relay.Farms[0]
+		f.EjectAfter, f.EjectTime = 1, time.Hour
+	})
+	first, second := "127.0.0.1:0", startBackend(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "s2") })
+	serve := func() (stop func()) {
+		ln, err := net.Listen("tcp", first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = ln.Addr().String()
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "s1") })}
+		go s.Serve(ln) // ends with stop
+		return func() { s.Close() }
+	}
+	answers := func(id string) func() bool {
+		return func() bool { _, body := r.get("/"); return body == id }
+	}
+	stop := serve()
+	startEnablerWith(t, r, "s1", first, func(e *config.Enabler) { e.Retry = time.Second })
+	startEnabler(t, r, "s2", second)
+	eventually(t, "s1 answers", answers("s1"))
+	stop()
+	eventually(t, "s1 is ejected", func() bool { r.get("/"); return r.log.has("back-end server ejected") })
+	eventually(t, "s1 is down", func() bool { return r.log.has("up=false") })
+	t.Cleanup(serve())
+	eventually(t, "s1 answers again", answers("s1"))
 }

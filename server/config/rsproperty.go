@@ -53,6 +53,7 @@ var rsOptions = map[string]rsProperty{
 	"x_plain_tokens":        {field: "relay.trust.plain_tokens"},
 	"x_public_status":       {field: "relay.status.public"},
 	"x_handover_wait":       {field: "relay.lane.handover_wait"},
+	"x_start_wait":          {field: "relay.lane.start_wait"},
 	"x_handover_timeout":    {field: "handover_timeout"},
 	"x_drain_timeout":       {field: "drain_timeout"},
 	"x_drain_delay":         {field: "drain_delay"},

@@ -173,6 +173,7 @@ func (c *checker) checkDurations() {
 		{"relay.heartbeat", r.Heartbeat, false},
 		{"relay.status.refresh", r.Status.Refresh, true},
 		{"relay.lane.handover_wait", r.Lane.HandoverWait, true},
+		{"relay.lane.start_wait", r.Lane.StartWait, true},
 		{"handover_timeout", c.cfg.HandoverTimeout, true},
 		{"drain_timeout", c.cfg.DrainTimeout, true},
 		{"drain_delay", c.cfg.DrainDelay, true},

@@ -187,8 +187,12 @@ func (l *link) status(b []byte) error {
 	if err != nil {
 		return err
 	}
+	back := up && l.said && !l.backUp
 	l.backUp, l.said = up, true
 	if l.server != nil {
+		if back { // what it failed at was before
+			l.s.roster.Succeeded(l.server)
+		}
 		l.s.roster.SetUp(l.server, up)
 		if up {
 			l.s.wake(l.server.Farm)

@@ -115,6 +115,14 @@ func (r *Relay) Farms() []FarmRow {
 	return rows
 }
 
+// Starting tells whether lanes of enablers may still be on their way to a relay that has just started.
+func (r *Relay) Starting() bool {
+	return time.Since(r.began) < r.view.Load().cfg.Relay.Lane.StartWait && r.holdUntil.IsZero()
+}
+
+// Holding tells whether requests wait for the lanes of the process before this one.
+func (r *Relay) Holding() bool { return time.Now().Before(r.holdUntil) }
+
 // Servers returns all back-end servers, farm by farm, in the order of the configuration.
 func (r *Relay) Servers() []ServerRow {
 	tallies, v := r.tally(), r.view.Load()
