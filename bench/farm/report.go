@@ -19,7 +19,7 @@ func report(o *options, tallies []*tally, broken []string) string {
 	fmt.Fprintf(&b, "- %d clients, half of them with the cookie %s, GET and POST in turns, %d requests/s together; an answer takes %v on the average\n",
 		o.clients, cookieName, o.rate, o.work)
 	fmt.Fprintf(&b, "- each victim is killed with SIGKILL %v after the last one was well, and started again %v later\n", o.before+o.after, o.dead)
-	b.WriteString("- **reached**: of those that were not answered with 200, a back end had seen them; **in doubt**: none had, but they were POST requests on their way at the kill, which nobody may send again; **refused**: the others\n")
+	fmt.Fprintf(&b, "- **reached**: of those that were not answered with 200, a back end had seen them; **in doubt**: none had, but they were POST requests on their way at the kill, or within %v of it, which nobody may send again; **refused**: the others\n", notice)
 	b.WriteString("- **moved**: answers to sticky clients by another back end than theirs, which was dead; **strayed**: which was alive\n\n")
 	b.WriteString("| killed | sent | 200 | not 200 | reached | in doubt | refused | POST twice | moved | strayed | longest wait | serves again after |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")

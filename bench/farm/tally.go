@@ -62,10 +62,14 @@ func count(p phase, all []record) *tally {
 	return t
 }
 
+// notice is how long those who are left may take to see that the victim's connections have ended, on a busy machine.
+const notice = 50 * time.Millisecond
+
 // inDoubt tells whether nobody who was left alive could know that a request had not reached a back end: a POST that was on its way when
-// the victim was killed may have been in the victim's memory or in its kernel's buffers. Sending it again could make it happen twice.
+// the victim was killed, or was sent to it before that was noticed, may have been in its memory or in the kernel's buffers. Sending it
+// again could make it happen twice.
 func (t *tally) inDoubt(r *record) bool {
-	return r.post && r.begin <= t.killed && r.end >= t.killing
+	return r.post && r.begin <= t.killed+notice && r.end >= t.killing
 }
 
 // broken names the requirements that do not hold.
