@@ -100,7 +100,7 @@ func (b *backend) takeHead(in []byte) int {
 	}
 	flags := b.judge(q)
 	if s.answered {
-		s.sawHead(q.Status)
+		s.seen.head(s.since(), q.Status)
 	}
 	b.sh.head = b.sh.head[:0]
 	switch {
@@ -157,7 +157,7 @@ func (b *backend) judge(q *http1.Response) lane.Flags {
 func (b *backend) takeBody(in []byte) int {
 	s := b.s
 	if s.k.end.Full() {
-		s.sawPause(len(in))
+		s.seen.pause(s.since(), len(in))
 		if !s.waiting {
 			s.waiting = true
 			s.k.waiters = append(s.k.waiters, s)
@@ -167,7 +167,7 @@ func (b *backend) takeBody(in []byte) int {
 	}
 	if s.send.Left() == 0 {
 		s.starved = true
-		s.sawPause(len(in))
+		s.seen.pause(s.since(), len(in))
 		b.conn.Pause()
 		return 0
 	}
@@ -191,7 +191,7 @@ func (b *backend) takeBody(in []byte) int {
 
 func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.send.Spend(len(data))
-	s.sawBody(len(data))
+	s.seen.body(s.since(), len(data))
 	s.k.end.SendData(flags, s.id, data)
 }
 

@@ -42,27 +42,28 @@ const codeLaneLost lane.Code = 1000 // of records only: the lane was lost under 
 // since is how long the request has been under way, and never 0.
 func (s *stream) since() time.Duration { return max(1, s.k.s.loop.Now().Sub(s.seen.began)) }
 
-func (s *stream) sawHead(status int) {
-	s.seen.status, s.seen.first = status, s.since()
-	s.seen.downPackets++
+// head notes the head of the answer.
+func (n *seen) head(at time.Duration, status int) {
+	n.status, n.first = status, at
+	n.downPackets++
 }
 
-// sawPause notes that n bytes of the answer have to wait.
-func (s *stream) sawPause(n int) {
-	s.seen.downHeld = max(s.seen.downHeld, n)
-	if s.seen.pausedAt == 0 {
-		s.seen.pausedAt = s.since()
+// pause notes that bytes of the answer have to wait.
+func (n *seen) pause(at time.Duration, size int) {
+	n.downHeld = max(n.downHeld, size)
+	if n.pausedAt == 0 {
+		n.pausedAt = at
 	}
 }
 
-// sawBody notes n bytes of the answer that go on.
-func (s *stream) sawBody(n int) {
-	if s.seen.pausedAt != 0 {
-		s.seen.paused += s.since() - s.seen.pausedAt
-		s.seen.pausedAt = 0
+// body notes bytes of the answer that go on.
+func (n *seen) body(at time.Duration, size int) {
+	if n.pausedAt != 0 {
+		n.paused += at - n.pausedAt
+		n.pausedAt = 0
 	}
-	s.seen.downPackets++
-	s.seen.downBody += int64(n)
+	n.downPackets++
+	n.downBody += int64(size)
 }
 
 // count counts a request that has ended, and records it when records are kept.

@@ -21,7 +21,6 @@ import (
 type laneReader struct {
 	l      *fakeLane
 	body   io.Reader
-	dump   func() string
 	reader lane.Reader
 	quiet  bool          // resets are expected
 	kept   []lane.Packet // of other streams than those that were waited for
