@@ -25,7 +25,7 @@ type self struct {
 }
 
 // signs tells whether calls are signed, or carry the token.
-const signs = false
+const signs = true
 
 // identity are the fields by which the enabler says who it is.
 func (e *Enabler) identity(method, op string) [][2]string {

@@ -35,6 +35,7 @@ type client struct {
 	phase    phase
 	cert     *presented // what the peer has shown; nil: nothing
 	requests uint32
+	inquiry  *inquiry // what has to be found out before an enabler's call is answered; nil: nothing
 }
 
 func (s *shard) newClient(conn *loop.Conn) *client {
@@ -172,6 +173,9 @@ func (c *client) readHead(in []byte) int {
 	}
 	c.requests++
 	c.begin(&c.s.req)
+	if c.inquiry != nil { // the head is read again
+		return 0
+	}
 	return n
 }
 
@@ -216,12 +220,12 @@ func (c *client) begin(q *http1.Request) {
 
 // reject answers a request that has just been read with a failure. The connection is kept when the request had no body.
 func (c *client) reject(q *http1.Request, f *failure, text string) {
-	c.rejectWith(q, f, f.status, nil, text)
+	c.rejectWith(q, f, answer{status: f.status}, text)
 }
 
-// rejectWith is reject with another status, and with lines to add to the head.
-func (c *client) rejectWith(q *http1.Request, f *failure, status int, extra []byte, text string) {
-	a := answer{status: status, minor: q.Minor, head: q.Head, extra: extra, accept: fieldValue(q.Fields, "accept")}
+// rejectWith is reject with what a says already: the status, and what is in the head besides.
+func (c *client) rejectWith(q *http1.Request, f *failure, a answer, text string) {
+	a.minor, a.head, a.accept = q.Minor, q.Head, fieldValue(q.Fields, "accept")
 	if c.s.asked != nil {
 		a.pages = c.s.asked.pages
 	}

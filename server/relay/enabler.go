@@ -8,39 +8,7 @@ import (
 	"time"
 
 	"roundhouse/codec/http1"
-	"roundhouse/routing/farm"
 )
-
-// call is what an enabler says of itself in the fields of a request to the server URL.
-type call struct {
-	op, farm, server, token, proto, run, lane string
-}
-
-func readCall(fields []http1.Field) (c call) {
-	for i := range fields {
-		if fields[i].ID != http1.IDIasRs {
-			continue
-		}
-		value := string(fields[i].Value)
-		switch strings.ToLower(string(fields[i].Name)) {
-		case "ias-rs-op":
-			c.op = value
-		case "ias-rs-farm":
-			c.farm = value
-		case "ias-rs-server":
-			c.server = value
-		case "ias-rs-token":
-			c.token = value
-		case "ias-rs-proto":
-			c.proto = value
-		case "ias-rs-oe-id":
-			c.run = value
-		case "ias-rs-lane":
-			c.lane = value
-		}
-	}
-	return c
-}
 
 // enabler handles a request to the server URL.
 func (c *client) enabler(q *http1.Request) {
@@ -49,53 +17,27 @@ func (c *client) enabler(q *http1.Request) {
 		c.statusPage(q, ForBackends)
 		return
 	}
-	_, f, text := c.admit(&k)
-	if f != nil {
-		c.s.relay.log.Warn("enabler refused", "error", f.name, "reason", text, "farm", k.farm, "server", k.server, "remote", string(c.ip))
+	as, no, waits := k.judge(c, q)
+	if waits {
+		return
+	}
+	if no.failure != nil {
+		c.s.relay.log.Warn("enabler refused", "error", no.failure.name, "reason", no.text, "farm", k.farm, "server", k.server,
+			"mac", strings.Join(as.macs, "!"), "remote", string(c.ip))
 		if known, _ := c.s.view.server(k.farm, k.server); known != nil {
-			c.s.troubled(k.farm, k.server, f.name+": "+text)
+			c.s.troubled(k.farm, k.server, no.failure.name+": "+no.text)
 		}
-		c.reject(q, f, text)
+		c.rejectWith(q, no.failure, answer{status: no.failure.status, after: no.after}, no.text)
 		return
 	}
 	switch k.op {
 	case "peers":
 		c.peers(q, &k)
 	case "up", "down", "lane":
-		c.half(q, &k)
+		c.half(q, &k, as)
 	default:
 		c.reject(q, failOERequest, "Ias-Rs-Op is not peers, up, down or lane.")
 	}
-}
-
-// admit checks who an enabler is. f is nil when it is welcome.
-func (c *client) admit(k *call) (server *farm.Server, f *failure, text string) {
-	r := c.s.relay
-	if k.op == "" {
-		return nil, failOERequest, "This is the URL for outbound enablers: Ias-Rs-Op is missing."
-	}
-	if k.proto != "1" {
-		return nil, failOEVersion, "Ias-Rs-Proto is not 1, the only version known here."
-	}
-	v := c.s.view
-	fm := v.farm([]byte(k.farm))
-	if fm == nil {
-		return nil, failUnknownServer, "The farm is not configured. Names are case-sensitive."
-	}
-	s, b := v.server(k.farm, k.server)
-	if b == nil {
-		return nil, failUnknownServer, "The farm has no back-end server of this id. Ids are case-sensitive."
-	}
-	if !b.CheckToken(k.token) {
-		return nil, failUnauthorized, "The token is wrong."
-	}
-	if !fm.conf.Enable || !b.Enable {
-		return nil, failOEDisabled, "The farm or the back-end server is disabled."
-	}
-	if r.draining.Load() {
-		return nil, failShutdown, "The relay server is shutting down."
-	}
-	return s, nil, ""
 }
 
 // peer is one relay server in the answer to a peers call.
@@ -122,7 +64,7 @@ func (c *client) peers(q *http1.Request, k *call) {
 		list = append(list, c.self(string(q.Host), lanes))
 	}
 	body, err := json.Marshal(map[string]any{
-		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"ws", "length"},
+		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"hmac", "ws", "length"},
 		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
 		"limits": map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize,
 			"max_junction": as.MaxJunction, "max_junction_idle_sec": int(as.MaxJunctionIdle / time.Second)},

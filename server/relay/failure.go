@@ -88,9 +88,10 @@ type answer struct {
 	status int
 	close  bool
 	minor  int
-	head   bool   // the request was HEAD: no body
-	extra  []byte // complete lines to add, each with its CRLF
-	accept []byte // the Accept field; decides the form of the body
+	head   bool          // the request was HEAD: no body
+	extra  []byte        // complete lines to add, each with its CRLF
+	after  time.Duration // of 429 and 503: until it is worth asking again; at least a second is said
+	accept []byte        // the Accept field; decides the form of the body
 	pages  *errorPages
 }
 
@@ -127,7 +128,8 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(f.number), 10)
 	dst = append(append(dst, "\r\nIas-Rs-Error-Text: "...), headerText(text)...)
 	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
-		dst = append(dst, "\r\nRetry-After: 1"...)
+		dst = append(dst, "\r\nRetry-After: "...)
+		dst = strconv.AppendInt(dst, int64(max(1, (a.after+time.Second-1)/time.Second)), 10)
 	}
 	if a.status == http.StatusMethodNotAllowed {
 		dst = append(dst, "\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"...)

@@ -17,6 +17,7 @@ import (
 // half is one connection of a lane, and how it carries packets.
 type half struct {
 	key  laneKey
+	as   credential
 	kind halfKind
 	size int64 // of a body of a given length, in bytes
 	body int   // which body of a given length it is, from 1 on
@@ -35,8 +36,8 @@ const (
 const laneFields = "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
 
 // half takes the connection to the loop that its lane belongs to.
-func (c *client) half(q *http1.Request, k *call) {
-	h := half{key: laneKey{farm: k.farm, server: k.server}}
+func (c *client) half(q *http1.Request, k *call, as credential) {
+	h := half{key: laneKey{farm: k.farm, server: k.server}, as: as}
 	if !h.readLane(k.lane) {
 		c.reject(q, failOERequest, "Ias-Rs-Lane is not RUN/NUMBER, or RUN/NUMBER/BODY with a BODY from 2 on.")
 		return
@@ -138,7 +139,7 @@ func (s *shard) half(h half, conn *loop.Conn) {
 			conn.Abort(nil)
 			return
 		}
-		l = s.newLink(h.key, server, conn)
+		l = s.newLink(&h, server, conn)
 	}
 	switch h.kind {
 	case halfUp:
@@ -165,15 +166,18 @@ func (l *link) lacks(kind halfKind) bool {
 	return kind == halfUp && !l.up || kind != halfUp && l.down == halfUp
 }
 
-func (s *shard) newLink(key laneKey, server *farm.Server, conn *loop.Conn) *link {
-	l := &link{s: s, key: key, server: server, remote: conn.Remote().String()}
+func (s *shard) newLink(h *half, server *farm.Server, conn *loop.Conn) *link {
+	l := &link{s: s, key: h.key, as: h.as, server: server, remote: conn.Remote().String(), claims: h.as.run != ""}
+	if l.claims {
+		s.relay.gate.claims.joined(serverName{h.key.farm, h.key.server}, h.as.run)
+	}
 	l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
 	l.end.SetPad(s.view.cfg.Relay.Lane.PadSize)
 	l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
 	l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
 	l.opening.Arm(openingTime)
 	l.look()
-	s.lanes[key] = l
+	s.lanes[h.key] = l
 	return l
 }
 

@@ -21,6 +21,7 @@ type laneKey struct {
 type link struct {
 	s       *shard
 	key     laneKey
+	as      credential
 	server  *farm.Server // of the shard's view; nil when that has it no more
 	end     *laneio.End
 	streams laneio.Table[exchange]
@@ -39,6 +40,7 @@ type link struct {
 	said      bool     // the enabler has told how its back end is: backUp
 	backUp    bool
 	verbosity int  // what of it is shown
+	claims    bool // it counts among those of its run
 	leaving   bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
 }
 
@@ -54,6 +56,7 @@ func (l *link) Packet(p lane.Packet) error {
 		return l.status(p.Data)
 	case lane.OpGoaway:
 		l.draining = true
+		l.release()
 		if l.server != nil {
 			l.s.roster.SetDraining(l.server, l, true)
 		}
@@ -126,6 +129,7 @@ func (l *link) retire(why string) {
 		return
 	}
 	l.leaving = true
+	l.release()
 	l.tell("lane is closed: the configuration has changed", "lane", l.key.number, "reason", why)
 	if l.server != nil {
 		l.s.roster.SetDraining(l.server, l, true)
@@ -222,6 +226,7 @@ func (l *link) Writable() {
 // Gone ends every stream of the lane.
 func (l *link) Gone(err error) {
 	delete(l.s.lanes, l.key)
+	l.release()
 	l.opening.Stop()
 	if l.joined {
 		l.s.stats.lanes.Add(-1)

@@ -42,6 +42,9 @@ type Relay struct {
 	secured   []*loop.Acceptor     // those of acceptors that speak TLS; likewise
 	certs     *certs.Source        // of secured; nil when there are none; likewise
 	changing  sync.Mutex           // held while a view is replaced
+	dynamics  dynamics             // what auto_config has added
+	gate      gate                 // who may be an enabler
+	work      sync.WaitGroup       // goroutines that find out for a loop what it must not wait for
 	draining  atomic.Bool
 	held      atomic.Int64 // bytes of bodies held back for slow clients
 }
@@ -58,7 +61,7 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 		// would cost the lane.
 		answers: http1.Limits{RequestLine: lane.MaxControl, Head: lane.MaxControl, Fields: 1000, Trailer: lane.MaxControl},
 	}
-	v, err := newView(cfg, nil, machineBytes)
+	v, err := newView(cfg, nil, machineBytes, &r.dynamics)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +101,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 func (r *Relay) Close() error {
 	r.closeListeners()
 	r.makers.Wait()
+	r.work.Wait()
 	for _, s := range r.shards {
 		s.flushAccesses() // of requests that ended with the group
 	}

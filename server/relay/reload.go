@@ -17,7 +17,7 @@ func (r *Relay) Reconfigure(cfg *config.Config) (kept []string, err error) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	before := r.view.Load()
-	v, err := newView(cfg, before, r.machine)
+	v, err := newView(cfg, before, r.machine, &r.dynamics)
 	if err != nil {
 		return nil, err
 	}
@@ -25,17 +25,17 @@ func (r *Relay) Reconfigure(cfg *config.Config) (kept []string, err error) {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	r.install(v)
-	return needRestart(before.cfg, cfg), nil
+	return needRestart(before.given, cfg), nil
 }
 
 // Config is the configuration in force.
-func (r *Relay) Config() *config.Config { return r.view.Load().cfg }
+func (r *Relay) Config() *config.Config { return r.view.Load().given }
 
 // install puts a view in force. The caller holds changing.
 func (r *Relay) install(v *view) {
 	before := r.view.Swap(v)
 	news := !reflect.DeepEqual(before.cfg.Relay.Servers, v.cfg.Relay.Servers) || before.cfg.Relay.Lane != v.cfg.Relay.Lane ||
-		!reflect.DeepEqual(before.cfg.Relay.Backends, v.cfg.Relay.Backends)
+		!reflect.DeepEqual(before.given.Relay.Backends, v.given.Relay.Backends)
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].adopt(v, news) })
 }
 
@@ -130,10 +130,7 @@ func (l *link) adopt(v *view) {
 		l.retire("there is no such back-end server")
 	case !l.server.Enable || !l.server.Farm.Enable:
 		l.retire("the farm or the back-end server is disabled")
-	case !l.still(b):
+	case !l.as.still(v, l, b):
 		l.retire("the enabler would not be let in any more")
 	}
 }
-
-// still tells whether the enabler would be let in under this configuration, by what it presented when it came.
-func (l *link) still(b *config.Backend) bool { return true }

@@ -86,7 +86,8 @@ func redirect(c *client, q *http1.Request) {
 		c.reject(q, failHTTPSRequired, "The farm is to be asked over HTTPS.")
 		return
 	}
-	c.rejectWith(q, failHTTPSRequired, status, append(append([]byte("Location: https://"+host), q.Path...), crlf...), "The farm is to be asked over HTTPS.")
+	location := append(append([]byte("Location: https://"+host), q.Path...), crlf...)
+	c.rejectWith(q, failHTTPSRequired, answer{status: status, extra: location}, "The farm is to be asked over HTTPS.")
 }
 
 // httpsHost is the authority of a URL for HTTPS, made of that of one for HTTP. Who has come to a port of ours that had to be named is

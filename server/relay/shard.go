@@ -25,10 +25,11 @@ type shard struct {
 	sessions map[farm.Session][]byte // texts of session ids that were given out; see sessionText
 	seed     uint64                  // of random
 
-	free     []*exchange // for the next requests
-	begun    int64       // exchanges
-	logTimer loop.Timer  // hands the lines over
-	accesses []byte      // lines of the access log that have not been handed over
+	free         []*exchange // for the next requests
+	begun        int64       // exchanges
+	logTimer     loop.Timer  // hands the lines over
+	dynamicTimer loop.Timer  // of the first shard: see lookAtDynamics
+	accesses     []byte      // lines of the access log that have not been handed over
 
 	// Scratch: valid during one callback.
 	req  http1.Request

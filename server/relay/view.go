@@ -13,7 +13,8 @@ import (
 // view is what one configuration makes of the door. It is immutable: a reload makes another one, and puts it in force on one loop after
 // the other. What lives longer than a configuration, such as counters, hangs on farmState.
 type view struct {
-	cfg        *config.Config
+	cfg        *config.Config // with what auto_config has added; read given for what the administrator has said
+	given      *config.Config
 	generation int64 // 1 for the first, one more for each reload
 	table      *farm.Table
 	farms      []*farmView          // by farm.Farm.Index
@@ -43,10 +44,12 @@ type farmState struct {
 	counts countBook
 }
 
-// newView makes a view of a valid configuration, which is only read. before is the one in force; nil: there is none.
-func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error) {
+// newView makes a view of a valid configuration, which is only read, and of what auto_config has added. before is the one in force; nil:
+// there is none.
+func newView(given *config.Config, before *view, machineBytes int64, added *dynamics) (*view, error) {
+	cfg := added.configured(given)
 	v := &view{
-		cfg: cfg, generation: 1, hosts: map[string]*farmView{}, verbosity: baseVerbosity(cfg.Log), memory: cfg.Limits.MemoryLimit(machineBytes),
+		cfg: cfg, given: given, generation: 1, hosts: map[string]*farmView{}, verbosity: baseVerbosity(cfg.Log), memory: cfg.Limits.MemoryLimit(machineBytes),
 		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
 			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
 	}
@@ -58,8 +61,8 @@ func newView(cfg *config.Config, before *view, machineBytes int64) (*view, error
 		}
 	}
 	var tokens []string
-	for i := range cfg.Relay.Backends {
-		tokens = append(tokens, cfg.Relay.Backends[i].Token)
+	for i := range given.Relay.Backends {
+		tokens = append(tokens, given.Relay.Backends[i].Token)
 	}
 	v.affinityKey = farm.AffinityKey(cfg.Relay.Trust.AffinityKey, tokens)
 	var farms []farm.FarmSpec

@@ -1,0 +1,192 @@
+package relay
+
+import (
+	"crypto/sha256"
+	"slices"
+	"sync"
+	"time"
+
+	"roundhouse/routing/farm"
+	"roundhouse/server/config"
+)
+
+// dynamics are the farms and servers that relay.trust.auto_config has let in. They are part of each view, as if they were configured, as
+// long as their enablers are there and a while longer.
+type dynamics struct {
+	mu     sync.Mutex // guards wanted
+	wanted []serverName
+
+	// Guarded by Relay.changing.
+	servers map[serverName]time.Time // since when nobody serves it; zero: somebody does
+}
+
+const (
+	maxDynamic  = 10_000           // farms, and as many servers
+	dynamicLife = 10 * time.Minute // how long they stay after their enablers
+	dynamicLook = time.Minute      // how often that is looked at
+)
+
+// configured is a configuration with what auto_config has let in. Without that it is cfg itself.
+func (d *dynamics) configured(cfg *config.Config) *config.Config {
+	farms := map[string]bool{}
+	for i := range cfg.Relay.Farms {
+		farms[cfg.Relay.Farms[i].ID] = true
+	}
+	known := map[serverName]bool{}
+	for i := range cfg.Relay.Backends {
+		b := &cfg.Relay.Backends[i]
+		known[serverName{b.Farm, b.ID}] = true
+	}
+	all := *cfg
+	all.Relay.Farms, all.Relay.Backends = slices.Clip(cfg.Relay.Farms), slices.Clip(cfg.Relay.Backends)
+	for _, name := range d.names() {
+		if known[name] { // it has got a place in the configuration
+			continue
+		}
+		if !farms[name.farm] {
+			farms[name.farm] = true
+			f := config.DefaultFarm()
+			f.ID, f.Description = name.farm, "dynamic: by auto_config"
+			all.Relay.Farms = append(all.Relay.Farms, f)
+		}
+		b := config.DefaultBackend()
+		b.Farm, b.ID, b.Description = name.farm, name.server, "dynamic: by auto_config"
+		all.Relay.Backends = append(all.Relay.Backends, b)
+	}
+	if len(all.Relay.Backends) == len(cfg.Relay.Backends) {
+		return cfg
+	}
+	return &all
+}
+
+// names are those of all servers, in an order that stays.
+func (d *dynamics) names() []serverName {
+	names := make([]serverName, 0, len(d.servers))
+	for name := range d.servers {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b serverName) int {
+		switch {
+		case a.farm != b.farm && a.farm < b.farm, a.farm == b.farm && a.server < b.server:
+			return -1
+		}
+		return 1
+	})
+	return names
+}
+
+// addDynamic makes a server known, and its farm, and puts that in force. Those that come at the same time are added together. It blocks:
+// never call it on a loop.
+func (r *Relay) addDynamic(name serverName) (no refusal) {
+	if text := wrongName(name.farm) + wrongName(name.server); text != "" {
+		return refusal{failure: failOERequest, text: text}
+	}
+	d := &r.dynamics
+	d.mu.Lock()
+	d.wanted = append(d.wanted, name)
+	d.mu.Unlock()
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	d.mu.Lock()
+	wanted := d.wanted
+	d.wanted = nil
+	d.mu.Unlock()
+	if len(wanted) > 0 {
+		r.installDynamic(wanted)
+	}
+	if _, b := r.view.Load().server(name.farm, name.server); b == nil {
+		return refusal{failure: failBusy, text: "There are too many farms and servers that are not configured.", after: time.Minute}
+	}
+	return no
+}
+
+// wrongName says what is wrong with the id of a farm or a server.
+func wrongName(id string) string {
+	const longest = 2048
+	for i := range len(id) {
+		if id[i] < ' ' || id[i] > '~' {
+			return "A name is not printable ASCII."
+		}
+	}
+	if id == "" || len(id) > longest {
+		return "A name is empty, or too long."
+	}
+	return ""
+}
+
+// installDynamic adds servers, as many as there is room for. The caller holds changing.
+func (r *Relay) installDynamic(names []serverName) {
+	d := &r.dynamics
+	if d.servers == nil {
+		d.servers = map[serverName]time.Time{}
+	}
+	began := len(d.servers) == 0
+	for _, name := range names {
+		if _, ok := d.servers[name]; !ok && len(d.servers) < maxDynamic {
+			d.servers[name] = time.Time{}
+			r.log.Info("farm or server added by auto_config", "farm", name.farm, "server", name.server)
+		}
+	}
+	r.renewView()
+	if began {
+		r.shards[0].loop.Post(r.shards[0].lookAtDynamics)
+	}
+}
+
+// renewView puts the configuration in force once more, with other dynamic servers. The caller holds changing.
+func (r *Relay) renewView() {
+	before := r.view.Load()
+	v, err := newView(before.given, before, r.machine, &r.dynamics)
+	if err != nil {
+		r.log.Error("what auto_config has changed cannot be put in force", "error", err)
+		return
+	}
+	r.install(v)
+}
+
+// lookAtDynamics has servers removed that nobody serves any more, now and then.
+func (s *shard) lookAtDynamics() {
+	s.dynamicTimer.Init(s.loop, func() {
+		s.relay.work.Go(func() { // ends when a view is in force; Close waits for it
+			if s.relay.sweepDynamics(time.Now()) {
+				s.loop.Post(func() { s.dynamicTimer.Arm(dynamicLook) })
+			}
+		})
+	})
+	s.dynamicTimer.Arm(dynamicLook)
+}
+
+// sweepDynamics removes servers that nobody has served for long enough. False: there are none left.
+func (r *Relay) sweepDynamics(now time.Time) bool {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	gone := 0
+	for name, since := range r.dynamics.servers {
+		switch {
+		case r.gate.claims.serves(name):
+			r.dynamics.servers[name] = time.Time{}
+		case since.IsZero():
+			r.dynamics.servers[name] = now
+		case now.Sub(since) >= dynamicLife:
+			delete(r.dynamics.servers, name)
+			gone++
+			r.log.Info("farm or server of auto_config removed", "farm", name.farm, "server", name.server)
+		}
+	}
+	if gone > 0 {
+		r.renewView()
+	}
+	return len(r.dynamics.servers) > 0
+}
+
+// keys are the digests of the tokens of which the enabler of a server must have one; asks is false when it needs none. server and b are nil
+// when it is not configured.
+func (v *view) keys(server *farm.Server, b *config.Backend, farmID string) (keys [][sha256.Size]byte, asks bool) {
+	if b == nil || v.dynamic(server) {
+		return v.cfg.Relay.Trust.AutoKeys(farmID), true
+	}
+	return b.TokenKeys(), b.Token != "" || b.SecondToken != ""
+}
+
+// dynamic tells whether auto_config has let a server in: these follow those of the configuration.
+func (v *view) dynamic(s *farm.Server) bool { return s.Index >= len(v.given.Relay.Backends) }
