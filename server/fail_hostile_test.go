@@ -37,13 +37,19 @@ func TestEnablerIsRefused(t *testing.T) {
 		{call("peers", "f", "s1", "secret", "", ""), 426, "RSE_OE_VERSION"},
 		{call("", "f", "s1", "secret", "1", ""), 400, "RSE_OE_REQUEST"},
 		{call("lane", "f", "s1", "secret", "1", ""), 400, "RSE_OE_REQUEST"},
-		{call("down", "f", "s1", "secret", "1", "Ias-Rs-Lane: a/0\r\n"), 400, "RSE_OE_REQUEST"}, // not chunked
+		{call("down", "f", "s1", "secret", "1", "Ias-Rs-Lane: a/0\r\n"), 400, "RSE_OE_REQUEST"}, // no body
 		{call("up", "f", "s1", "secret", "1", "Ias-Rs-Lane: a/0\r\n"), 400, "RSE_OE_REQUEST"},   // not GET
 		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: a\r\n"), 400, "RSE_OE_REQUEST"},
 		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: a/1025\r\n"), 400, "RSE_OE_REQUEST"},
 		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: a/-1\r\n"), 400, "RSE_OE_REQUEST"},
 		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: /0\r\n"), 400, "RSE_OE_REQUEST"},
 		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: "+strings.Repeat("a", 65)+"/0\r\n"), 400, "RSE_OE_REQUEST"},
+		{serverCall("GET", "up", "f", "s1", "Ias-Rs-Lane: a/0/2\r\n"), 400, "RSE_OE_REQUEST"},
+		{serverCall("GET", "lane", "f", "s1", "Ias-Rs-Lane: a/0\r\n"), 400, "RSE_OE_REQUEST"}, // no handshake
+		{serverCall("POST", "down", "f", "s1", "Ias-Rs-Lane: a/0/2\r\nTransfer-Encoding: chunked\r\n"), 400, "RSE_OE_REQUEST"},
+		{serverCall("POST", "down", "f", "s1", "Ias-Rs-Lane: a/0/1\r\nContent-Length: 100\r\n"), 400, "RSE_OE_REQUEST"},
+		{serverCall("POST", "down", "f", "s1", "Ias-Rs-Lane: a/0/99999999999999999999\r\nContent-Length: 100\r\n"), 400, "RSE_OE_REQUEST"},
+		{serverCall("POST", "down", "f", "s1", "Ias-Rs-Lane: a/0/2\r\nContent-Length: 100\r\n"), 409, ""}, // of no lane
 	} {
 		c := r.dial()
 		write(t, c, row.call)
