@@ -65,7 +65,7 @@ func readWebSocket(t *testing.T, r *websocket.Reader, got []websocket.Piece, in 
 			return got, err
 		case n < 1 || n > len(in):
 			t.Fatalf("%d bytes of %d are consumed", n, len(in))
-		case p.Op == websocket.OpNone && (p.Data != nil && len(p.Data) > 0 || p.Last), len(p.Data) > len(in) && p.Op == websocket.OpBinary:
+		case p.Op == websocket.OpNone && (len(p.Data) > 0 || p.Last), len(p.Data) > len(in) && p.Op == websocket.OpBinary:
 			t.Fatalf("piece %v", p)
 		}
 		in = in[n:]

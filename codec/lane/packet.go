@@ -2,7 +2,8 @@
 //
 // A lane is two HTTP exchanges that never end: the response of a GET carries packets from the relay to the enabler (up), the
 // body of a POST those from the enabler to the relay (down). Both are chunked; where a chunk ends means nothing, so that
-// proxies may cut them anew. Each packet is a frame of package frame with this payload:
+// proxies may cut them anew. Where a proxy wants a length, the body of the POST has one, and the next POST goes on with the byte that
+// follows; where endless bodies do not pass, a WebSocket connection carries both directions in binary messages. Each packet is a frame of package frame with this payload:
 //
 //	0  op, 1 byte   1  flags, 1 byte   2  stream, 4 bytes, big endian   6  data
 //

@@ -220,13 +220,19 @@ func (e *End) Close() {
 	e.timer.Stop()
 	if e.out != nil {
 		e.flush(e.out)
-		e.writeEnd()
+		switch {
+		case e.socket != nil:
+			e.socket.writeClose(e.out)
+		case e.lengthOut == nil: // a body of a given length has no other end: it is cut
+			e.out.Write([]byte("0\r\n\r\n"))
+		}
 		e.out.Close()
 	}
 	if e.in != nil {
 		e.in.Close()
 	}
-	e.dropNext()
+	e.lengthOut.drop()
+	e.lengthIn.drop()
 	if e.out == nil && e.in == nil {
 		e.end(nil)
 	}
@@ -247,7 +253,8 @@ func (e *End) end(err error) {
 			c.Abort(err)
 		}
 	}
-	e.dropNext()
+	e.lengthOut.drop()
+	e.lengthIn.drop()
 	if e.closing {
 		err = nil
 	}

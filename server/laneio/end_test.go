@@ -122,9 +122,8 @@ func onLoop(l *loop.Loop, f func()) {
 // pair is both ends of a lane, each on its loop.
 type pair struct {
 	enabler, relay *side
-	conns          []net.Conn // of the enabler's side, before a loop had them
-	length         int64      // of bodies; 0: chunked
-	bodies         int        // owned by the enabler's loop
+	length         int64 // of bodies; 0: chunked
+	bodies         int   // owned by the enabler's loop
 	opened         atomic.Int32
 	asked          bool // for another one; owned by the enabler's loop
 	late           func(open func())

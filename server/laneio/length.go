@@ -24,6 +24,7 @@ const (
 
 // lengthOut is what an End knows of the bodies that it writes.
 type lengthOut struct {
+	e        *End
 	renew    func()
 	begun    int   // bodies so far, the running one included
 	left     int64 // of the running body, in bytes; 0 <= left
@@ -40,10 +41,10 @@ func (e *End) SetOutLength(c *loop.Conn, size int64, renew func()) {
 	l := e.lengthOut
 	switch {
 	case l == nil:
-		l = &lengthOut{renew: renew}
-		l.again.Init(e.loop, e.maybeRenew)
+		l = &lengthOut{e: e, renew: renew}
+		l.again.Init(e.loop, l.maybeRenew)
 		e.lengthOut, e.special = l, true
-		e.startBody(c, size)
+		l.start(c, size)
 		e.begin()
 	case l.next != nil || e.gone || e.closing:
 		c.Abort(nil)
@@ -52,7 +53,7 @@ func (e *End) SetOutLength(c *loop.Conn, size int64, renew func()) {
 		l.next, l.nextSize = c, size
 		c.SetSession(&nextOut{e: e, c: c})
 	default:
-		e.startBody(c, size)
+		l.start(c, size)
 		c.WantFlush()
 	}
 }
@@ -65,9 +66,9 @@ func (e *End) NextBody() int {
 	return e.lengthOut.begun + 1
 }
 
-// startBody makes c the connection that is written to.
-func (e *End) startBody(c *loop.Conn, size int64) {
-	l := e.lengthOut
+// start makes c the connection that is written to.
+func (l *lengthOut) start(c *loop.Conn, size int64) {
+	e := l.e
 	l.again.Stop()
 	l.begun++
 	l.left, l.mark = size, min(size/4, renewAt)
@@ -77,23 +78,34 @@ func (e *End) startBody(c *loop.Conn, size int64) {
 	c.SetSession(&outSession{e})
 }
 
-// exhausted tells that output waits for the next body.
-func (e *End) exhausted() bool {
-	return e.lengthOut != nil && e.lengthOut.left == 0 && e.lengthOut.next == nil
+// exhausted tells that output waits for the next body. l may be nil.
+func (l *lengthOut) exhausted() bool { return l != nil && l.left == 0 && l.next == nil }
+
+// drop gives up the connection that was to come next. l may be nil.
+func (l *lengthOut) drop() {
+	if l == nil {
+		return
+	}
+	l.again.Stop()
+	if l.next != nil {
+		l.next.Abort(nil)
+		l.next = nil
+	}
 }
 
 // maybeRenew asks for the next body, if it is time and not done yet.
-func (e *End) maybeRenew() {
-	if l := e.lengthOut; l.left <= l.mark && l.next == nil && l.owed == 0 && !l.again.Armed() && !e.gone && !e.closing {
+func (l *lengthOut) maybeRenew() {
+	if l.left <= l.mark && l.next == nil && l.owed == 0 && !l.again.Armed() && !l.e.gone && !l.e.closing {
 		l.again.Arm(renewPause)
 		l.renew()
 	}
 }
 
-// writeLength writes the packets of the turn, and data, as far as the bodies that are there have room. The rest stays in buf.
-func (e *End) writeLength(data []byte) {
-	l, b := e.lengthOut, e.buf
-	for len(b)+len(data) > 0 && e.maybeNextBody() {
+// write writes the packets of the turn, and data, as far as the bodies that are there have room. The rest stays in buf.
+func (l *lengthOut) write(data []byte) {
+	e := l.e
+	b := e.buf
+	for len(b)+len(data) > 0 && l.maybeNext() {
 		n := int(min(int64(len(b)), l.left))
 		m := int(min(int64(len(data)), l.left-int64(n)))
 		e.out.Writev(b[:n], data[:m])
@@ -107,12 +119,11 @@ func (e *End) writeLength(data []byte) {
 	} else {
 		e.buf = append(append(e.buf[:0], b...), data...)
 	}
-	e.maybeRenew()
+	l.maybeRenew()
 }
 
-// maybeNextBody goes on to the next body when the running one is complete. False means that there is none yet.
-func (e *End) maybeNextBody() bool {
-	l := e.lengthOut
+// maybeNext goes on to the next body when the running one is complete. False means that there is none yet.
+func (l *lengthOut) maybeNext() bool {
 	if l.left > 0 {
 		return true
 	}
@@ -121,7 +132,7 @@ func (e *End) maybeNextBody() bool {
 		return false
 	}
 	l.next = nil
-	e.startBody(c, l.nextSize)
+	l.start(c, l.nextSize)
 	return true
 }
 
@@ -168,7 +179,7 @@ func (s *spent) Data(c *loop.Conn, in []byte) (int, error) {
 	if s.answered = bytes.HasPrefix(in, []byte("HTTP/1.")) && string(in[8:len(start)]) == " 200"; s.answered {
 		c.Close()
 		s.e.lengthOut.owed--
-		s.e.maybeRenew()
+		s.e.lengthOut.maybeRenew()
 		return len(in), nil
 	}
 	line, _, _ := bytes.Cut(in, crlf)
@@ -185,6 +196,7 @@ func (s *spent) Closed(_ *loop.Conn, err error) {
 
 // lengthIn is what an End knows of the bodies that it reads.
 type lengthIn struct {
+	e      *End
 	left   int64 // of the running body, in bytes; 0 <= left
 	number int   // of the running body, or of the last one
 	nexts  [maxNexts]nextIn
@@ -206,7 +218,7 @@ type nextIn struct {
 // connection stays the caller's.
 func (e *End) SetInLength(c *loop.Conn, number int, size int64) (ok bool) {
 	if e.lengthIn == nil {
-		e.lengthIn = &lengthIn{}
+		e.lengthIn = &lengthIn{e: e}
 	}
 	l := e.lengthIn
 	slot := &l.nexts[number%maxNexts]
@@ -214,7 +226,7 @@ func (e *End) SetInLength(c *loop.Conn, number int, size int64) (ok bool) {
 	case number <= l.number, number-l.number > maxNexts, slot.c != nil, e.gone, e.closing:
 		return false
 	case l.left == 0 && number == l.number+1:
-		e.readBody(nextIn{c, size, number})
+		l.read(nextIn{c, size, number})
 		e.begin()
 	default:
 		*slot = nextIn{c, size, number}
@@ -224,11 +236,11 @@ func (e *End) SetInLength(c *loop.Conn, number int, size int64) (ok bool) {
 	return true
 }
 
-// readBody makes b the body that is read.
-func (e *End) readBody(b nextIn) {
-	e.lengthIn.left, e.lengthIn.number = b.size, b.number
-	e.in = b.c
-	b.c.SetSession(&bodySession{e})
+// read makes b the body that is read.
+func (l *lengthIn) read(b nextIn) {
+	l.left, l.number = b.size, b.number
+	l.e.in = b.c
+	b.c.SetSession(&bodySession{l.e})
 	b.c.Resume()
 	b.c.Again()
 }
@@ -247,23 +259,34 @@ func (s *bodySession) Data(c *loop.Conn, in []byte) (int, error) {
 		return len(in), nil
 	}
 	if l.left == 0 && !e.gone {
-		e.answerBody(c)
+		l.answer(c)
 	}
 	return len(in), nil
 }
 func (s *bodySession) Drained(*loop.Conn)             {}
 func (s *bodySession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err)) }
 
-// answerBody takes leave of a connection whose body is complete, and goes on to the next one when it is there.
-func (e *End) answerBody(c *loop.Conn) {
+// answer takes leave of a connection whose body is complete, and goes on to the next one when it is there.
+func (l *lengthIn) answer(c *loop.Conn) {
 	c.SetSession(done{})
 	c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 	c.Close()
-	l := e.lengthIn
 	if slot := &l.nexts[(l.number+1)%maxNexts]; slot.c != nil {
 		b := *slot
 		*slot = nextIn{}
-		e.readBody(b)
+		l.read(b)
+	}
+}
+
+// drop gives up the bodies that were to come. l may be nil.
+func (l *lengthIn) drop() {
+	if l == nil {
+		return
+	}
+	for _, b := range l.nexts {
+		if b.c != nil {
+			b.c.Abort(nil)
+		}
 	}
 }
 

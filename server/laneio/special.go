@@ -29,8 +29,8 @@ func (e *End) flushSpecial() {
 	if len(e.buf) == 0 && !e.unpadded {
 		return
 	}
-	if e.pad > 0 && e.socket == nil && !e.exhausted() {
-		e.appendPad()
+	if e.pad > 0 && e.socket == nil && !e.lengthOut.exhausted() {
+		e.buf, e.unpadded = appendPad(e.buf, e.pad), false
 	}
 	wasFull := len(e.buf) > high
 	e.write(nil)
@@ -45,50 +45,22 @@ func (e *End) write(data []byte) {
 	case e.socket != nil:
 		e.socket.write(e, data)
 	case e.lengthOut != nil:
-		e.writeLength(data)
+		e.lengthOut.write(data)
 	default:
 		e.out.Writev(appendChunkHead(e.scratch[:0], len(e.buf)+len(data)), e.buf, data, crlf)
 		e.resetBuf()
 	}
 }
 
-// appendPad appends pad packets that are as long as the padding is to be, or little more.
-func (e *End) appendPad() {
-	e.unpadded = false
-	for left := e.pad; left > 0; {
-		size := min(max(left-lane.HeadLen, 0), lane.MaxControl)
-		e.buf = lane.AppendHead(e.buf, lane.OpPad, 0, 0, size)
-		e.buf = append(e.buf, zeros[:size]...)
-		left -= lane.HeadLen + size
+// appendPad appends pad packets of size bytes, or little more.
+func appendPad(dst []byte, size int) []byte {
+	for size > 0 {
+		n := min(max(size-lane.HeadLen, 0), lane.MaxControl)
+		dst = lane.AppendHead(dst, lane.OpPad, 0, 0, n)
+		dst = append(dst, zeros[:n]...)
+		size -= lane.HeadLen + n
 	}
+	return dst
 }
 
 var zeros [lane.MaxControl]byte
-
-// writeEnd says that nothing more comes, in the framing of out. A body of a given length has no such end: it is cut.
-func (e *End) writeEnd() {
-	switch {
-	case e.socket != nil:
-		e.socket.writeClose(e.out)
-	case e.lengthOut == nil:
-		e.out.Write([]byte("0\r\n\r\n"))
-	}
-}
-
-// dropNext gives up the connections that were to come after out and in.
-func (e *End) dropNext() {
-	if l := e.lengthOut; l != nil {
-		l.again.Stop()
-		if l.next != nil {
-			l.next.Abort(nil)
-			l.next = nil
-		}
-	}
-	if l := e.lengthIn; l != nil {
-		for _, b := range l.nexts {
-			if b.c != nil {
-				b.c.Abort(nil)
-			}
-		}
-	}
-}

@@ -139,7 +139,7 @@ func (s *shard) half(h half, conn *loop.Conn) {
 			conn.Abort(nil)
 			return
 		}
-		l = s.newLink(&h, server, conn)
+		l = newLink(s, &h, server, conn)
 	}
 	switch h.kind {
 	case halfUp:
@@ -166,7 +166,7 @@ func (l *link) lacks(kind halfKind) bool {
 	return kind == halfUp && !l.up || kind != halfUp && l.down == halfUp
 }
 
-func (s *shard) newLink(h *half, server *farm.Server, conn *loop.Conn) *link {
+func newLink(s *shard, h *half, server *farm.Server, conn *loop.Conn) *link {
 	l := &link{s: s, key: h.key, as: h.as, server: server, remote: conn.Remote().String(), claims: h.as.run != ""}
 	if l.claims {
 		s.relay.gate.claims.joined(serverName{h.key.farm, h.key.server}, h.as.run)
