@@ -13,7 +13,7 @@ import (
 
 // TestBucketRate takes from a bucket as fast as it can, and at times: a second's worth at once, then one each interval.
 func TestBucketRate(t *testing.T) {
-	for _, rps := range []int{1, 2, 10, 999, 1_000_000} {
+	for _, rps := range []int{1, 2, 10, 999, 100_000} {
 		a := newAllowance(&config.FarmLimits{MaxRPS: rps})
 		var b bucket
 		take := func(now time.Duration) (n int) {
@@ -115,6 +115,43 @@ func TestAllowance(t *testing.T) {
 		if got := row.a.admits(from); got != row.want {
 			t.Errorf("%+v, %q: %v", row.a, row.from, got)
 		}
+	}
+}
+
+// TestLimitsReload has a configuration give a farm other limits: what was used under those before counts.
+func TestLimitsReload(t *testing.T) {
+	viewOf := func(before *view, most int) *view {
+		cfg := config.Default()
+		f := config.DefaultFarm()
+		f.ID, f.Limits.MaxInflight = "f", most
+		cfg.Relay.Farms = []config.Farm{f}
+		v, err := newView(cfg, before, 1<<30, &dynamics{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before := viewOf(nil, 2)
+	var first, second, third quota
+	if f := before.farm([]byte("f")); !first.begin(f) || !second.begin(f) || third.begin(f) {
+		t.Fatal("not as many as allowed")
+	}
+	after := viewOf(before, 3)
+	f := after.farm([]byte("f"))
+	if !third.begin(f) || new(quota).begin(f) {
+		t.Error("after the reload, not as many as allowed")
+	}
+	for _, q := range []*quota{&first, &second, &third, &third} { // a second end does nothing
+		q.end()
+	}
+	if n := f.state.use.inFlight.Load(); n != 0 {
+		t.Errorf("%d are left in flight", n)
+	}
+	if none := viewOf(after, 0).farm([]byte("f")); none.limits != nil || !new(quota).begin(none) {
+		t.Error("a farm without limits has some")
+	}
+	if n := f.state.use.limited[limitInFlight].Load(); n != 2 {
+		t.Errorf("%d were counted", n)
 	}
 }
 
