@@ -110,6 +110,9 @@ func (r *fakeRelay) serve(c net.Conn) {
 		r.t.Error(err)
 		return
 	}
+	if strings.Contains(string(head), "secret") {
+		r.t.Error("the token is sent")
+	}
 	if judge := r.judge.Load(); judge != nil && !(*judge)(c, q) {
 		c.Close()
 		return

@@ -24,9 +24,6 @@ type self struct {
 	clock atomic.Int64 // how far the relays' clock is ahead of ours, in nanoseconds
 }
 
-// signs tells whether calls are signed, or carry the token.
-const signs = true
-
 // identity are the fields by which the enabler says who it is.
 func (e *Enabler) identity(method, op string) [][2]string {
 	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"},
@@ -34,12 +31,8 @@ func (e *Enabler) identity(method, op string) [][2]string {
 	if len(e.self.macs) > 0 {
 		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.self.macs, ",")})
 	}
-	switch {
-	case e.cfg.Token == "":
-	case signs:
+	if e.cfg.Token != "" {
 		f = append(f, [2]string{"Ias-Rs-Auth", e.sign(method)})
-	default:
-		f = append(f, [2]string{"Ias-Rs-Token", e.cfg.Token})
 	}
 	return f
 }
@@ -64,7 +57,7 @@ const clockSlack = 30 * time.Second
 // correctClock goes by the clock of a relay that has refused us, if it differs from ours: it may be for that. False: it does not.
 func (e *Enabler) correctClock(err error) bool {
 	var r *refusal
-	if !signs || !errors.As(err, &r) || r.status != http.StatusUnauthorized || r.number == 0 || r.date.IsZero() {
+	if !errors.As(err, &r) || r.status != http.StatusUnauthorized || r.number == 0 || r.date.IsZero() {
 		return false
 	}
 	had := time.Duration(e.self.clock.Load())

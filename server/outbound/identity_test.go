@@ -4,9 +4,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,5 +51,49 @@ func TestAdapterAddresses(t *testing.T) {
 		if b, err := hex.DecodeString(strings.ReplaceAll(m, "-", "")); err != nil || len(b) != 6 || len(m) != 17 {
 			t.Errorf("%q", m)
 		}
+	}
+}
+
+// TestClockCorrection has a relay refuse what was not signed in its time: the next call goes by its clock, at once, and is welcome.
+func TestClockCorrection(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, -24 * time.Hour, 0} {
+		var calls, refused atomic.Int32
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			calls.Add(1)
+			now := time.Now().Add(ahead)
+			ts, _ := strconv.ParseInt(strings.Split(q.Header.Get("Ias-Rs-Auth"), ",")[0], 10, 64)
+			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+			if off := now.Sub(time.Unix(ts, 0)); off > 300*time.Second || off < -300*time.Second || q.Header.Get("Ias-Rs-Token") != "" {
+				refused.Add(1)
+				w.Header().Set("Ias-Rs-Error", "2001")
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			io.WriteString(w, `{"peers":[{"host":"a","http_port":1,"lanes":1}]}`)
+		}))
+		host, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+		n, _ := strconv.Atoi(port)
+		e := &Enabler{cfg: &config.Enabler{Farm: "F", ID: "S", Token: "secret", Relays: []config.RelayAddr{{Host: host, Port: n, URLSuffix: "/x"}}}, log: slog.New(slog.DiscardHandler)}
+		e.ways = []*way{newWay(&e.cfg.Relays[0], nil)}
+		want := int32(0)
+		if ahead != 0 {
+			want = 1
+		}
+		for range 3 {
+			_, err := e.fetchPeers(t.Context(), 0)
+			if e.correctClock(err) {
+				_, err = e.fetchPeers(t.Context(), 0)
+			}
+			if err != nil {
+				t.Errorf("%v ahead: %v", ahead, err)
+			}
+		}
+		if refused.Load() != want || calls.Load() != 3+want {
+			t.Errorf("%v ahead: %d calls, %d refused", ahead, calls.Load(), refused.Load())
+		}
+		if e.correctClock(&refusal{status: http.StatusUnauthorized, number: numberUnauthorized, date: time.Now().Add(ahead)}) {
+			t.Errorf("%v ahead: corrected by what it knows", ahead)
+		}
+		s.Close()
 	}
 }
