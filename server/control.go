@@ -49,9 +49,9 @@ var errNoHook = errors.New("not possible in this server")
 func (s *Server) SetHooks(h Hooks) { s.control.hooks.Store(&h) }
 
 // hookDoors gives the doors their ways to the server.
-func (s *Server) hookDoors() {
+func hookDoors(s *Server) {
 	reload := func() {
-		go func() { _, _ = s.readAgain("") }() // ends with the reload, which logs its outcome; nobody waits
+		go func() { _, _ = s.control.readAgain("") }() // ends with the reload, which logs its outcome; nobody waits
 	}
 	if s.engine != nil {
 		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
@@ -62,8 +62,8 @@ func (s *Server) hookDoors() {
 }
 
 // readAgain has the program read the configuration again.
-func (s *Server) readAgain(rsConfig string) (Reloaded, error) {
-	h := s.control.hooks.Load()
+func (c *control) readAgain(rsConfig string) (Reloaded, error) {
+	h := c.hooks.Load()
 	if h == nil || h.Reload == nil {
 		return Reloaded{}, errNoHook
 	}
@@ -114,14 +114,14 @@ func (s *Server) reload(cfg *config.Config) (kept []string, err error) {
 }
 
 // controlActions are what an administrator may have the server do.
-func (s *Server) controlActions() []admin.Action {
+func controlActions(s *Server) []admin.Action {
 	return []admin.Action{
-		{Name: "reload", About: "read all files again and put them in force; rs_config=/PATH: this one in place of the rs.config", Do: s.reloadAction},
-		{Name: "log/archive", About: "put the log files away as yymmddnn.log and begin them anew", Do: s.archiveAction},
+		{Name: "reload", About: "read all files again and put them in force; rs_config=/PATH: this one in place of the rs.config", Do: s.control.reloadAction},
+		{Name: "log/archive", About: "put the log files away as yymmddnn.log and begin them anew", Do: func(admin.Request) (string, error) { return archiveLogs(s) }},
 	}
 }
 
-func (s *Server) reloadAction(r admin.Request) (string, error) {
+func (c *control) reloadAction(r admin.Request) (string, error) {
 	path := r.Values.Get("rs_config")
 	switch {
 	case path == "":
@@ -130,7 +130,7 @@ func (s *Server) reloadAction(r admin.Request) (string, error) {
 	case !filepath.IsAbs(path) || strings.ContainsRune(path, 0):
 		return "", errors.Join(errors.New("rs_config: an absolute path"), admin.ErrUsage)
 	}
-	done, err := s.readAgain(path)
+	done, err := c.readAgain(path)
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +141,8 @@ func (s *Server) reloadAction(r admin.Request) (string, error) {
 	return text, nil
 }
 
-func (s *Server) archiveAction(admin.Request) (string, error) {
+// archiveLogs puts the log and the records of requests away, and returns their new names.
+func archiveLogs(s *Server) (string, error) {
 	var names []string
 	archives := []func() (string, error){s.relay.ArchiveRecords}
 	if h := s.control.hooks.Load(); h != nil && h.ArchiveLog != nil {

@@ -7,7 +7,7 @@ import (
 
 // sources is what the admin listener shows of the server, and lets an administrator do.
 func (s *Server) sources() admin.Sources {
-	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: s.relayTables(), Actions: s.controlActions(), Pages: s.relayPages()}
+	sources := admin.Sources{Ready: s.unready, Metrics: s.metrics, Tables: relayTables(s), Actions: controlActions(s), Pages: relayPages(s)}
 	if s.engine != nil {
 		sources.Tables = append(sources.Tables, s.engineTables()...)
 		sources.Actions = append(sources.Actions, s.engineActions()...)
@@ -29,7 +29,7 @@ func first[T any](limit int, rows []T) ([]T, bool) {
 // metrics reads the counters of the whole server.
 func (s *Server) metrics() []admin.Metric {
 	all := relayMetrics(s.relay.Totals())
-	all = append(all, s.controlMetrics()...)
+	all = append(all, controlMetrics(s)...)
 	all = append(all, farmMetrics(s.relay.FarmTotals())...)
 	all = append(all, backendMetrics(s.relay.Servers())...)
 	if s.engine != nil {

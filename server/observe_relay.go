@@ -15,7 +15,7 @@ import (
 const connectionsShown = 1000
 
 // relayTables are the tables of the relay door.
-func (s *Server) relayTables() []admin.Table {
+func relayTables(s *Server) []admin.Table {
 	return []admin.Table{
 		{Name: "farms", About: "farms, and whether they can be served",
 			Rows: func(limit int) (any, bool) { return first(limit, s.relay.Farms()) }},
@@ -29,7 +29,7 @@ func (s *Server) relayTables() []admin.Table {
 }
 
 // relayPages are the status page for the administrator of the relay, and the numbers for a monitor.
-func (s *Server) relayPages() []admin.Page {
+func relayPages(s *Server) []admin.Page {
 	return []admin.Page{
 		{Path: "/admin/iarelayserver", About: "status page; ?ias-rs-farm=F&ias-rs-server=S, ias-rs-format=json", Policy: statuspage.Policy,
 			Render: func(query string) (int, string, []byte) {
@@ -85,7 +85,7 @@ func relayMetrics(t relay.Totals) []admin.Metric {
 }
 
 // controlMetrics are those of the configuration.
-func (s *Server) controlMetrics() []admin.Metric {
+func controlMetrics(s *Server) []admin.Metric {
 	return []admin.Metric{
 		gauge("rs_config_generation", "Number of the configuration in force: 1 from the start, and one more for each reload.", s.Generation()),
 		byLabel("rs_config_reload_total", "Configurations that were put in force (ok) and that had mistakes (failed).", "result",

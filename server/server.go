@@ -76,7 +76,7 @@ func (s *Server) start() (err error) {
 		if s.engine, err = engine.New(s.cfg, s.group, s.log, version()); err != nil {
 			return err
 		}
-		s.hookDoors()
+		hookDoors(s)
 		if err = s.engine.Start(context.Background()); err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (s *Server) startRouter() error {
 	if s.router, err = router.New(s.cfg, s.group, s.guard, s.log); err != nil {
 		return err
 	}
-	s.hookDoors()
+	hookDoors(s)
 	return s.router.Start()
 }
 

@@ -110,10 +110,11 @@ func (x *exchange) log(f *failure) {
 		return
 	}
 	method, path, _ := bytes.Cut(x.req.head[:min(x.req.path, len(x.req.head))], []byte{' '})
-	x.s.record(form, &record{
+	x.s.recorded = record{
 		at: x.began, total: total, loop: x.s.loop.Index(), client: x.client, farm: x.farm, server: x.server, x: x, f: f, status: status,
 		method: method, path: path, agent: headField(x.req.head, "user-agent:"), affinity: binding,
-	})
+	}
+	x.s.record(form)
 }
 
 // rtp is the time from the last packet to the enabler to the first one back; when the answer came before the end of the request, from the
@@ -150,11 +151,11 @@ func (s *shard) logRefused(c *client, q *http1.Request, status int, f *failure) 
 	if !ok {
 		return
 	}
-	r := record{at: s.loop.Now(), loop: s.loop.Index(), client: c, farm: s.asked, x: &noExchange, f: f, status: status}
+	s.recorded = record{at: s.loop.Now(), loop: s.loop.Index(), client: c, farm: s.asked, x: &noExchange, f: f, status: status}
 	if q != nil {
-		r.method, r.path, r.agent = q.Method, q.Path, fieldValue(q.Fields, "user-agent")
+		s.recorded.method, s.recorded.path, s.recorded.agent = q.Method, q.Path, fieldValue(q.Fields, "user-agent")
 	}
-	s.record(form, &r)
+	s.record(form)
 }
 
 // noExchange stands for the exchange of a request that came to none. It is only read.
@@ -196,9 +197,9 @@ func (s *shard) records(f *farmView, server *farm.Server) (form recordForm, ok b
 	return a.form, true
 }
 
-// record appends a record to those that are handed over.
-func (s *shard) record(form recordForm, r *record) {
-	b := s.accesses
+// record appends what recorded holds to the records that are handed over.
+func (s *shard) record(form recordForm) {
+	b, r := s.accesses, &s.recorded
 	if a := s.relay.access; a.original { // a line of the original's shape around it
 		b = logfile.AppendHead(b, slog.LevelInfo, s.loop.Now(), int64(r.loop), r.indexes())
 		if form == formJSON {
@@ -223,6 +224,7 @@ func (s *shard) record(form recordForm, r *record) {
 		}
 	}
 	s.accesses = append(b, '\n')
+	*r = record{}
 	s.maybeFlushAccesses()
 }
 
@@ -438,7 +440,7 @@ func (r *record) down() time.Duration {
 	if r.x.seen.first == 0 {
 		return -1
 	}
-	return r.total - r.x.seen.first
+	return max(0, r.total-r.x.seen.first)
 }
 
 // pathAlone is the path without its query, which may hold secrets.

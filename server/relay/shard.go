@@ -36,6 +36,8 @@ type shard struct {
 	resp http1.Response
 	path []byte
 	name []byte
+	// recorded is what record writes.
+	recorded record
 	// asked is the farm of the request that is being judged; nil: not known.
 	asked *farmView
 

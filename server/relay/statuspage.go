@@ -83,6 +83,7 @@ func (s *shard) logPage(c *client, method, path []byte, status int, began time.T
 	if !ok {
 		return
 	}
-	s.record(form, &record{at: began, total: s.loop.Now().Sub(began), loop: s.loop.Index(), client: c, x: &noExchange, status: status,
-		method: method, path: path})
+	s.recorded = record{at: began, total: s.loop.Now().Sub(began), loop: s.loop.Index(), client: c, x: &noExchange, status: status,
+		method: method, path: path}
+	s.record(form)
 }
