@@ -152,6 +152,14 @@ func (p *page) fill(status int, f *failure, text string, escape func(string) str
 	return b.String()
 }
 
+// readPages reads the error pages of the farm.
+func (f *farmView) readPages() (err error) {
+	if f.pages, err = readErrorPages(f.conf.ErrorPages); err != nil {
+		return fmt.Errorf("relay: error pages of the farm %q: %w", f.conf.ID, err)
+	}
+	return nil
+}
+
 // find returns the page for a status: its own, that of its class, or that for all.
 func find(pages map[string]page, status int) (page, bool) {
 	for _, name := range [...]string{strconv.Itoa(status), strconv.Itoa(status/100) + "xx", "error"} {

@@ -132,6 +132,9 @@ func TestLimitsReload(t *testing.T) {
 		return v
 	}
 	before := viewOf(nil, 2)
+	if again, err := newView(before.given, before, 1<<30, &dynamics{}); err != nil || again.farms[0].state != before.farms[0].state {
+		t.Error("what auto_config changes loses the state of a farm:", err)
+	}
 	var first, second, third quota
 	if f := before.farm([]byte("f")); !first.begin(f) || !second.begin(f) || third.begin(f) {
 		t.Fatal("not as many as allowed")

@@ -53,11 +53,11 @@ func newView(given *config.Config, before *view, machineBytes int64, added *dyna
 		limits: http1.Limits{RequestLine: cfg.Relay.RequestLine, Head: cfg.Relay.Head, Fields: cfg.Relay.Fields,
 			ChunkExt: http1.DefaultLimits().ChunkExt, Trailer: min(max(cfg.Relay.TrailerBytes, len("\r\n")), lane.MaxControl/2)},
 	}
-	states := map[string]*farmState{}
+	known := map[string]*farmView{}
 	if before != nil {
 		v.generation = before.generation + 1
 		for _, f := range before.farms {
-			states[f.conf.ID] = f.state
+			known[f.conf.ID] = f
 		}
 	}
 	var tokens []string
@@ -69,15 +69,17 @@ func newView(given *config.Config, before *view, machineBytes int64, added *dyna
 	for i := range cfg.Relay.Farms {
 		f := &cfg.Relay.Farms[i]
 		farms = append(farms, farmSpec(f))
-		state := states[f.ID]
-		if state == nil {
-			state = new(farmState)
+		one := &farmView{conf: f, state: new(farmState), limits: newAllowance(&f.Limits)}
+		old := known[f.ID]
+		if old != nil {
+			one.state = old.state
 		}
-		pages, err := readErrorPages(f.ErrorPages)
-		if err != nil {
-			return nil, fmt.Errorf("relay: error pages of the farm %q: %w", f.ID, err)
+		if old != nil && before.given == given { // no reload: the pages are those that it has read
+			one.pages = old.pages
+		} else if err := one.readPages(); err != nil {
+			return nil, err
 		}
-		v.farms = append(v.farms, &farmView{conf: f, state: state, limits: newAllowance(&f.Limits), pages: pages})
+		v.farms = append(v.farms, one)
 		v.paced = v.paced || f.Limits.MaxBytesSec > 0
 	}
 	var servers []farm.ServerSpec
