@@ -9,7 +9,7 @@ import (
 	"roundhouse/codec/lane"
 )
 
-// RecordHeader names the columns of the enabler's records, one of which is written for each request: i: is an id or a code, c: a count,
+// RecordHeader names the columns of the enabler's records, one of which is written for each request: time is when it began, i: is an id or a code, c: a count,
 // b: bytes, m: milliseconds, x: hexadecimal; up is the request, dn the answer; the columns of text are quoted.
 //
 //	oidx         which relay server, in the order in which they were met       ridx  number of the request
@@ -20,7 +20,7 @@ import (
 //	dn.out       waiting for the lane and its credit                           flags   1 session, 2 upgrade, 4 connection used before, 8 sent twice
 func RecordHeader() []byte { return []byte(recordHeader) }
 
-const recordHeader = "OER# i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
+const recordHeader = "OER# time i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
 	"m:total m:connect m:up.out m:rtp m:dn.in m:dn.out x:flags backend:string ua:string affinity:string cookie:string error:string label:string\n"
 
 // seen is what is measured of a request. Times count from its beginning; 0: it has not happened.
@@ -146,7 +146,7 @@ func (sh *shard) record(s *stream, total time.Duration) {
 	if sh.e.cfg.LogFormat == "json" {
 		b = appendJSONRecord(b, s.seen.began, numbers[:], s.flags(), texts[:])
 	} else {
-		b = append(b, "OER"...)
+		b = s.seen.began.UTC().AppendFormat(append(b, "OER "...), "2006-01-02T15:04:05.000Z")
 		for _, v := range numbers {
 			b = strconv.AppendInt(append(b, ' '), v, 10)
 		}
@@ -202,7 +202,7 @@ func appendRecordText(dst, text []byte) []byte {
 
 // recordNames are the names of the columns, without their kinds.
 var recordNames = func() (names []string) {
-	for _, column := range bytes.Fields([]byte(recordHeader))[1:] {
+	for _, column := range bytes.Fields([]byte(recordHeader))[2:] { // but for the time
 		kind, name, _ := bytes.Cut(column, []byte{':'})
 		if string(name) == "string" {
 			name = kind
