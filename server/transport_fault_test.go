@@ -81,6 +81,23 @@ func TestSocketLanePeer(t *testing.T) {
 	eventually(t, "the lane is down", func() bool { return r.server.TotalsForTest().Lanes == 0 })
 }
 
+// TestSocketBesideHalves has an enabler open a lane over WebSocket of which a half is there already: that is refused.
+func TestSocketBesideHalves(t *testing.T) {
+	r := startRelay(t, twoFarms)
+	const name = "Ias-Rs-Lane: both/0\r\n"
+	write(t, r.dial(), serverCall("GET", "up", "f", "s1", name))
+	eventually(t, "the half is there", func() bool { return len(r.server.LanesForTest()) == 1 })
+	c := r.dial()
+	write(t, c, serverCall("GET", "lane", "f", "s1", name+"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
+	if _, err := io.Copy(io.Discard, c); isTimeout(err) {
+		t.Error("both are kept")
+	}
+	if n := len(r.server.LanesForTest()); n != 1 {
+		t.Errorf("%d lanes", n)
+	}
+}
+
 // cutter passes connections on, and can reset all that there are.
 type cutter struct {
 	mu    sync.Mutex // guards conns

@@ -161,9 +161,16 @@ func (s *shard) half(h half, conn *loop.Conn) {
 	}
 }
 
-// lacks tells whether a half of that kind has not come yet.
+// lacks tells whether a half of that kind has not come yet. A socket is both halves, and has come too late.
 func (l *link) lacks(kind halfKind) bool {
-	return kind == halfUp && !l.up || kind != halfUp && l.down == halfUp
+	switch kind {
+	case halfUp:
+		return !l.up
+	case halfSocket:
+		return false
+	default:
+		return l.down == halfUp
+	}
 }
 
 func newLink(s *shard, h *half, server *farm.Server, conn *loop.Conn) *link {
