@@ -59,11 +59,11 @@ func (s *Server) unready(farm string) []string {
 		case f.ID != farm:
 		case !f.Enabled:
 			return []string{fmt.Sprintf("farm %q is disabled", farm)}
-		case s.relay.Holding(): // requests wait for the lanes
+		case f.Holding: // requests wait for the lanes
 			return nil
 		case f.State == relay.FarmUnavailable:
 			return []string{fmt.Sprintf("farm %q has no back-end server that can be reached", farm)}
-		case f.State == relay.FarmDegraded && s.relay.Starting():
+		case f.Starting:
 			return []string{fmt.Sprintf("farm %q still waits for back-end servers after the start", farm)}
 		default:
 			return nil

@@ -26,6 +26,8 @@ type FarmRow struct {
 	Servers     int    `json:"servers"`   // that are configured
 	Connected   int    `json:"connected"` // of these, with at least one lane
 	State       string `json:"state"`     // one of the Farm... constants
+	Holding     bool   `json:"holding"`   // requests wait for the lanes of the process before this one
+	Starting    bool   `json:"starting"`  // not every server has come since the start, and they still may
 }
 
 // ServerRow is one back-end server as it is now. Its times and sizes are of all its lanes together.
@@ -110,18 +112,12 @@ func (r *Relay) Farms() []FarmRow {
 		default:
 			row.State = FarmDegraded
 		}
+		row.Holding = time.Now().Before(r.holdUntil)
+		row.Starting = row.State == FarmDegraded && r.holdUntil.IsZero() && time.Since(r.began) < v.cfg.Relay.Lane.StartWait
 		rows = append(rows, row)
 	}
 	return rows
 }
-
-// Starting tells whether lanes of enablers may still be on their way to a relay that has just started.
-func (r *Relay) Starting() bool {
-	return time.Since(r.began) < r.view.Load().cfg.Relay.Lane.StartWait && r.holdUntil.IsZero()
-}
-
-// Holding tells whether requests wait for the lanes of the process before this one.
-func (r *Relay) Holding() bool { return time.Now().Before(r.holdUntil) }
 
 // Servers returns all back-end servers, farm by farm, in the order of the configuration.
 func (r *Relay) Servers() []ServerRow {
