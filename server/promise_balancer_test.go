@@ -1,0 +1,292 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A balancer is a program before relay servers.
+type balancer struct {
+	name string
+	// farm has what the farm needs to be served well behind it.
+	farm string
+	// start starts it before relay servers, whose admin listeners are at checks, and returns its address.
+	start func(t testing.TB, servers, checks []string) string
+}
+
+// balancers are those of promise 26. HAProxy asks for the state of the farm; nginx, which cannot, lets a relay server that has just come back
+// hold requests until its lanes are there.
+var balancers = []balancer{
+	{"haproxy", "", balanceByHAProxy},
+	{"nginx", "queue_timeout = \"10s\"\n", balanceByNginx},
+}
+
+func balanceByHAProxy(t testing.TB, servers, checks []string) string {
+	t.Helper()
+	var list strings.Builder
+	for i, s := range servers {
+		_, port := split(t, checks[i])
+		fmt.Fprintf(&list, "  server r%d %s check inter 100ms fall 1 rise 1 port %d\n", i, s, port)
+	}
+	addr := unusedAddr(t)
+	path := balancerFile(t, "haproxy.cfg", fmt.Sprintf(`defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option redispatch 1
+  retries 3
+frontend f
+  bind %s
+  default_backend relays
+backend relays
+  option httpchk GET /readyz?farm=f
+%s`, addr, list.String()))
+	runProgram(t, addr, "haproxy", "-db", "-f", path)
+	return addr
+}
+
+func balanceByNginx(t testing.TB, servers, _ []string) string {
+	t.Helper()
+	var list strings.Builder
+	for _, s := range servers {
+		fmt.Fprintf(&list, "server %s max_fails=1 fail_timeout=1s;", s)
+	}
+	addr := unusedAddr(t)
+	path := balancerFile(t, "nginx.conf", "")
+	dir := filepath.Dir(path)
+	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr warn;
+events { worker_connections 1024; }
+http {
+	access_log off; client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/a; fastcgi_temp_path %[1]s/b; uwsgi_temp_path %[1]s/c; scgi_temp_path %[1]s/d;
+	keepalive_requests 1000000;
+	upstream relays { %[2]s keepalive 32; }
+	server {
+		listen %[3]s;
+		location / { proxy_pass http://relays; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_connect_timeout 1s; }
+	}
+}
+`, dir, list.String(), addr)
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runProgram(t, addr, "nginx", "-p", dir, "-c", path, "-e", "stderr")
+	return addr
+}
+
+func balancerFile(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPromise26Drain has two relay servers behind a load balancer drained by SIGTERM and started again, one after the other, under load: their
+// health checks fail before their listeners close, and nothing is lost.
+func TestPromise26Drain(t *testing.T) {
+	clients, rounds := 16, 1
+	if isFull() {
+		clients, rounds = 64, 10
+	}
+	for _, b := range balancers {
+		t.Run(b.name, func(t *testing.T) {
+			t.Setenv("ROUNDHOUSE_DRAIN_DELAY", "500ms") // five health checks
+			f := startRelayFarm(t, 2, strings.Replace(plainFarm, "id = \"f\"\n", "id = \"f\"\n"+b.farm, 1))
+			backend := startBackend(t, echoSum)
+			for _, id := range []string{"s1", "s2"} {
+				startEnablerChild(t, f.relays[0].addr, id, backend)
+			}
+			var servers, checks []string
+			for i, r := range f.relays {
+				r.up(4)
+				// The admin listener has to come back where it was.
+				f.files[i] = withAdmin(t, f.files[i], r.admin)
+				servers, checks = append(servers, r.addr), append(checks, r.admin)
+			}
+			l := &sumLoad{url: "http://" + b.start(t, servers, checks) + "/cli/iarelayserver/f/"}
+			eventually(t, b.name+" serves", func() bool { return ask("GET", l.url, "").status == 200 })
+			stop, done := make(chan struct{}), make(chan struct{})
+			go func() { // ends with stop; the test waits for it
+				defer close(done)
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						l.run(2000, clients)
+					}
+				}
+			}()
+			var readyz []time.Duration
+			for range rounds {
+				for i := range f.relays {
+					served(t, f.relays[i])
+					readyz = append(readyz, drainUnderLoad(t, f, i, checks[i]))
+					served(t, f.relays[i])
+				}
+			}
+			close(stop)
+			<-done
+			t.Logf("%s: %d drains: %d sent, %d answered, %d lost; /readyz failed at the latest %v after the signal", b.name, len(readyz),
+				l.sent.Load(), l.answered.Load(), l.failed.Load(), maxOf(readyz).Round(time.Millisecond))
+			if l.failed.Load() > 0 {
+				t.Error(l.why)
+			}
+		})
+	}
+}
+
+// withAdmin returns a copy of a configuration file with an address for the admin listener, of which any port was asked.
+func withAdmin(t *testing.T, path, addr string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return balancerFile(t, "roundhouse.toml", strings.Replace(string(text), "[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \""+addr+"\"", 1))
+}
+
+func maxOf(all []time.Duration) (most time.Duration) {
+	for _, d := range all {
+		most = max(most, d)
+	}
+	return most
+}
+
+// served waits until a relay server has answered more requests than now.
+func served(t *testing.T, r *relayChild) {
+	t.Helper()
+	count := func() string {
+		for line := range strings.Lines(ask("GET", "http://"+r.admin+"/metrics", "").body) {
+			if n, ok := strings.CutPrefix(line, "rs_request_seconds_count"); ok {
+				return n
+			}
+		}
+		return ""
+	}
+	first := count()
+	eventually(t, "it serves behind the balancer", func() bool { n := count(); return n != "" && n != first })
+}
+
+// drainUnderLoad ends a relay server by SIGTERM, and starts it again. It returns how long after the signal /readyz said no.
+func drainUnderLoad(t *testing.T, f *relayFarm, i int, check string) time.Duration {
+	t.Helper()
+	r := f.relays[i]
+	began := time.Now()
+	r.signal(syscall.SIGTERM)
+	eventually(t, "not ready", func() bool { return ask("GET", "http://"+check+"/readyz", "").status == 503 })
+	took := time.Since(began)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Errorf("the listener had closed when /readyz said no: %v", err)
+	} else {
+		c.Close()
+	}
+	if code := r.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	f.start(i)
+	f.relays[i].up(4)
+	return took
+}
+
+// Addresses of this machine, as all of 127/8 is.
+const (
+	proxyClient   = "127.0.0.9"
+	proxyBalancer = "127.0.0.3" // the only one that is believed
+)
+
+func tcpByHAProxy(t testing.TB, server, option string) string {
+	t.Helper()
+	addr := unusedAddr(t)
+	path := balancerFile(t, "haproxy.cfg", fmt.Sprintf(`defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+listen relay
+  bind %s
+  server r %s %s source %s
+`, addr, server, option, proxyBalancer))
+	runProgram(t, addr, "haproxy", "-db", "-f", path)
+	return addr
+}
+
+func tcpByNginx(t testing.TB, server, _ string) string {
+	t.Helper()
+	const module = "/usr/lib/nginx/modules/ngx_stream_module.so"
+	if _, err := os.Stat(module); err != nil {
+		t.Skip("nginx has no stream module here")
+	}
+	addr := unusedAddr(t)
+	path := balancerFile(t, "nginx.conf", "")
+	conf := fmt.Sprintf(`load_module %s; daemon off; master_process off; pid %s/pid; error_log stderr warn;
+events {}
+stream { server { listen %s; proxy_pass %s; proxy_bind %s; proxy_protocol on; } }
+`, module, filepath.Dir(path), addr, server, proxyBalancer)
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runProgram(t, addr, "nginx", "-p", filepath.Dir(path), "-c", path, "-e", "stderr")
+	return addr
+}
+
+// TestPromise26Proxy has a client come through HAProxy, and nginx if it has its stream module, which put a PROXY header in front: the back
+// end is told the client's own address. Nobody else can claim one.
+func TestPromise26Proxy(t *testing.T) {
+	f := startRelayFarm(t, 1, "[relay.trust]\nproxy_protocol = [\""+proxyBalancer+"\"]\n"+plainFarm)
+	r := f.relays[0]
+	startEnablerChild(t, r.addr, "s1", startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+		fmt.Fprint(w, q.Header.Get("X-Forwarded-For"))
+	}))
+	r.up(2)
+	for _, row := range []struct {
+		name, option string
+		start        func(t testing.TB, server, option string) string
+	}{
+		{"haproxy v1", "send-proxy", tcpByHAProxy}, {"haproxy v2", "send-proxy-v2", tcpByHAProxy}, {"nginx v1", "", tcpByNginx},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if answer := askFrom(t, proxyClient, row.start(t, r.addr, row.option), ""); !strings.HasSuffix(answer, "\r\n\r\n"+proxyClient) {
+				t.Errorf("the back end was not told %s: %q", proxyClient, answer)
+			}
+		})
+	}
+	const claim = "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+	if answer := askFrom(t, proxyBalancer, r.addr, claim); !strings.HasSuffix(answer, "\r\n\r\n192.0.2.1") {
+		t.Errorf("of the balancer's own making: %q", answer)
+	}
+	if answer := askFrom(t, proxyBalancer, r.addr, ""); strings.Contains(answer, " 200 ") {
+		t.Errorf("from the balancer without a header: %q", answer)
+	}
+	if answer := askFrom(t, proxyClient, r.addr, claim); strings.Contains(answer, " 200 ") {
+		t.Errorf("from a client with a header: %q", answer)
+	}
+}
+
+// askFrom connects from an address, sends the bytes before and a request, and returns all that comes until the end.
+func askFrom(t *testing.T, from, addr, before string) string {
+	t.Helper()
+	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	write(t, c, before+"GET /cli/iarelayserver/f/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	_ = c.SetReadDeadline(time.Now().Add(patience)) // fails as a read would
+	answer, err := io.ReadAll(c)
+	if isTimeout(err) {
+		t.Errorf("from %s: no end of the connection", from)
+	}
+	return string(answer)
+}
