@@ -165,7 +165,8 @@ func (m *monitor) set(err error) {
 		return
 	}
 	if !up {
-		m.e.log.Error("back end is down", "addr", m.e.backend.Load().Addr, "error", err)
+		m.e.log.Error("back end is down", "addr", m.e.backend.Load().Addr, "error", err,
+			"advice", "the relays send it nothing until it is up: see that it runs, and check host, port and status_url of -cs")
 	} else {
 		m.e.log.Info("back end is up", "addr", m.e.backend.Load().Addr)
 	}
