@@ -188,9 +188,9 @@ func checkBody(t testing.TB, c net.Conn, want []byte) {
 // receive, as far as they grow by themselves on loopback.
 const socketBuffers = 24 << 20
 
-// TestSlowClient has a client that reads nothing: its neighbours on the lane are not delayed, little is held for it, and the
+// TestAcceptance10SlowClient has a client that reads nothing: its neighbours on the lane are not delayed, little is held for it, and the
 // back end waits. When it reads, it gets everything.
-func TestSlowClient(t *testing.T) {
+func TestAcceptance10SlowClient(t *testing.T) {
 	const size = 64 << 20
 	want := patternSum(size)
 	for _, query := range []string{"", "?chunked"} {
