@@ -82,8 +82,8 @@ func keepsSpecial(f *Field, r *Request, to *Forward) bool {
 		return equalFold(f.Name, iasRsSessionID)
 	case IDTrailer:
 		return r.Chunked
-	case IDPeerClaim: // a name that is spelled with '_' passes through a proxy that sets or removes the proper one
-		return to.Trusted && bytes.IndexByte(f.Name, '_') < 0
+	case IDPeerClaim: // few proxies know the other names, and any passes one that does not; so do names that are spelled with '_'
+		return to.Trusted && bytes.IndexByte(f.Name, '_') < 0 && beginsWith(f.Name, "x-forwarded-")
 	case IDClientCert:
 		return (to.Trusted || to.ClientCert) && bytes.IndexByte(f.Name, '_') < 0
 	case IDSSLClient: // here it is the other way round
