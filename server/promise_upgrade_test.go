@@ -43,6 +43,7 @@ func haproxyFor(t testing.TB, servers, checks []string) string {
 defaults
   mode http
   timeout connect 5s
+  timeout check 5s
   timeout client 60s
   timeout server 60s
   option redispatch 1
