@@ -112,7 +112,7 @@ var errTakenOver = errors.New("relay: another run of the enabler has come, and t
 
 // askLanes finds out whether a server that another run claims is free for run, and tells that on any goroutine. The lanes of the other run
 // are pinged; when all are silent they are closed.
-func (r *Relay) askLanes(name serverName, run string, tell func(free bool)) {
+func askLanes(r *Relay, name serverName, run string, tell func(free bool)) {
 	s := &r.gate.claims
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (r *Relay) askLanes(name serverName, run string, tell func(free bool)) {
 	q := &question{run: run, waiting: []func(bool){tell}}
 	s.asking[name] = q
 	r.work.Go(func() { // ends after lifeTime; Close waits for it
-		free := r.lanesSilent(name, run)
+		free := lanesSilent(r, name, run)
 		s.mu.Lock()
 		delete(s.asking, name)
 		s.mu.Unlock()
@@ -144,7 +144,7 @@ func (r *Relay) askLanes(name serverName, run string, tell func(free bool)) {
 }
 
 // lanesSilent pings the lanes of all runs but one, waits, and closes them when none has answered. It blocks: never call it on a loop.
-func (r *Relay) lanesSilent(name serverName, run string) bool {
+func lanesSilent(r *Relay, name serverName, run string) bool {
 	var asked atomic.Int64
 	alive := make(chan struct{}, 1)
 	r.group.Each(func(l *loop.Loop) {

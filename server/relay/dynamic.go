@@ -75,13 +75,12 @@ func (d *dynamics) names() []serverName {
 	return names
 }
 
-// addDynamic makes a server known, and its farm, and puts that in force. Those that come at the same time are added together. It blocks:
+// add makes a server known, and its farm, and puts that in force. Those that come at the same time are added together. It blocks:
 // never call it on a loop.
-func (r *Relay) addDynamic(name serverName) (no refusal) {
+func (d *dynamics) add(r *Relay, name serverName) (no refusal) {
 	if text := wrongName(name.farm) + wrongName(name.server); text != "" {
 		return refusal{failure: failOERequest, text: text}
 	}
-	d := &r.dynamics
 	d.mu.Lock()
 	d.wanted = append(d.wanted, name)
 	d.mu.Unlock()
@@ -92,7 +91,7 @@ func (r *Relay) addDynamic(name serverName) (no refusal) {
 	d.wanted = nil
 	d.mu.Unlock()
 	if len(wanted) > 0 {
-		r.installDynamic(wanted)
+		d.install(r, wanted)
 	}
 	if _, b := r.view.Load().server(name.farm, name.server); b == nil {
 		return refusal{failure: failBusy, text: "There are too many farms and servers that are not configured.", after: time.Minute}
@@ -114,9 +113,8 @@ func wrongName(id string) string {
 	return ""
 }
 
-// installDynamic adds servers, as many as there is room for. The caller holds changing.
-func (r *Relay) installDynamic(names []serverName) {
-	d := &r.dynamics
+// install adds servers, as many as there is room for. The caller holds changing.
+func (d *dynamics) install(r *Relay, names []serverName) {
 	if d.servers == nil {
 		d.servers = map[serverName]time.Time{}
 	}
@@ -127,14 +125,14 @@ func (r *Relay) installDynamic(names []serverName) {
 			r.log.Info("farm or server added by auto_config", "farm", name.farm, "server", name.server)
 		}
 	}
-	r.renewView()
+	renewView(r)
 	if began {
 		r.shards[0].loop.Post(r.shards[0].lookAtDynamics)
 	}
 }
 
 // renewView puts the configuration in force once more, with other dynamic servers. The caller holds changing.
-func (r *Relay) renewView() {
+func renewView(r *Relay) {
 	before := r.view.Load()
 	v, err := newView(before.given, before, r.machine, &r.dynamics)
 	if err != nil {
@@ -148,7 +146,7 @@ func (r *Relay) renewView() {
 func (s *shard) lookAtDynamics() {
 	s.dynamicTimer.Init(s.loop, func() {
 		s.relay.work.Go(func() { // ends when a view is in force; Close waits for it
-			if s.relay.sweepDynamics(time.Now()) {
+			if s.relay.dynamics.sweep(s.relay, time.Now()) {
 				s.loop.Post(func() { s.dynamicTimer.Arm(dynamicLook) })
 			}
 		})
@@ -156,27 +154,27 @@ func (s *shard) lookAtDynamics() {
 	s.dynamicTimer.Arm(dynamicLook)
 }
 
-// sweepDynamics removes servers that nobody has served for long enough. False: there are none left.
-func (r *Relay) sweepDynamics(now time.Time) bool {
+// sweep removes servers that nobody has served for long enough. False: there are none left.
+func (d *dynamics) sweep(r *Relay, now time.Time) bool {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	gone := 0
-	for name, since := range r.dynamics.servers {
+	for name, since := range d.servers {
 		switch {
 		case r.gate.claims.serves(name):
-			r.dynamics.servers[name] = time.Time{}
+			d.servers[name] = time.Time{}
 		case since.IsZero():
-			r.dynamics.servers[name] = now
+			d.servers[name] = now
 		case now.Sub(since) >= dynamicLife:
-			delete(r.dynamics.servers, name)
+			delete(d.servers, name)
 			gone++
 			r.log.Info("farm or server of auto_config removed", "farm", name.farm, "server", name.server)
 		}
 	}
 	if gone > 0 {
-		r.renewView()
+		renewView(r)
 	}
-	return len(r.dynamics.servers) > 0
+	return len(d.servers) > 0
 }
 
 // keys are the digests of the tokens of which the enabler of a server must have one; asks is false when it needs none. server and b are nil

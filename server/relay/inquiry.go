@@ -48,7 +48,7 @@ func (k *call) judge(c *client, q *http1.Request) (as credential, no refusal, wa
 	name := k.name()
 	if server, _ := c.s.view.server(k.farm, k.server); no.failure == nil && server == nil { // one that auto_config lets in
 		c.inquire(*k, as, func(tell func(refusal)) {
-			r.work.Go(func() { tell(r.addDynamic(name)) }) // ends when a view is in force; Close waits for it
+			r.work.Go(func() { tell(r.dynamics.add(r, name)) }) // ends when a view is in force; Close waits for it
 		})
 		return as, no, true
 	}
@@ -61,7 +61,7 @@ func (k *call) judge(c *client, q *http1.Request) (as credential, no refusal, wa
 		return as, duplicate, false
 	case claimHeld:
 		c.inquire(*k, as, func(tell func(refusal)) {
-			r.askLanes(name, k.run, func(free bool) {
+			askLanes(r, name, k.run, func(free bool) {
 				if free {
 					tell(refusal{})
 					return

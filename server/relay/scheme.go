@@ -81,7 +81,7 @@ func secureEnough(c *client, q *http1.Request, f *farmView) bool {
 // redirect sends a client to the same URL over HTTPS (RFC 9110, 15.4.9: with the same method and body).
 func redirect(c *client, q *http1.Request) {
 	const status = 308
-	host := c.s.relay.httpsHost(string(q.Host))
+	host := httpsHost(c.s.relay, string(q.Host))
 	if host == "" || len(q.Path) == 0 || q.Path[0] != '/' {
 		c.reject(q, failHTTPSRequired, "The farm is to be asked over HTTPS.")
 		return
@@ -92,7 +92,7 @@ func redirect(c *client, q *http1.Request) {
 
 // httpsHost is the authority of a URL for HTTPS, made of that of one for HTTP. Who has come to a port of ours that had to be named is
 // sent to the port of our listener for TLS; 443 in every other case.
-func (r *Relay) httpsHost(host string) string {
+func httpsHost(r *Relay, host string) string {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil || port == "" || port == "80" {
 		if err == nil {
