@@ -118,6 +118,8 @@ func controlActions(s *Server) []admin.Action {
 	return []admin.Action{
 		{Name: "reload", About: "read all files again and put them in force; rs_config=/PATH: this one in place of the rs.config", Do: s.control.reloadAction},
 		{Name: "log/archive", About: "put the log files away as yymmddnn.log and begin them anew", Do: func(admin.Request) (string, error) { return archiveLogs(s) }},
+		{Name: "kick", About: "have enablers open their lanes anew, gently; farm=F, server=S",
+			Do: func(r admin.Request) (string, error) { return kick(s, r) }},
 	}
 }
 
@@ -139,6 +141,19 @@ func (c *control) reloadAction(r admin.Request) (string, error) {
 		text += "\nneeds a new start: " + key
 	}
 	return text, nil
+}
+
+// kick has enablers open their lanes anew.
+func kick(s *Server, r admin.Request) (string, error) {
+	farm := r.Values.Get("farm")
+	if farm == "" {
+		return "", errors.Join(errors.New("farm: missing"), admin.ErrUsage)
+	}
+	n := s.relay.Kick(farm, r.Values.Get("server"))
+	if n == 0 {
+		return "", errors.New("no lane of that name")
+	}
+	return fmt.Sprintf("%d lanes", n), nil
 }
 
 // archiveLogs puts the log and the records of requests away, and returns their new names.

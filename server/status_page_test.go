@@ -55,7 +55,7 @@ func TestAcceptance12(t *testing.T) {
 		cfg.Relay.Status.Public, cfg.Relay.Status.Refresh = true, 7*time.Second
 		cfg.Relay.Farms[0].Description = "<b>ask</b> mailto:help@a.example"
 		cfg.Relay.Description = "the hall"
-		cfg.Relay.Backends[0].MAC = []string{"01-23-45-67-89-ab"}
+		cfg.Relay.Backends[2].MAC = []string{"01-23-45-67-89-ab"}
 		other := config.DefaultFarm()
 		other.ID = "empty"
 		cfg.Relay.Farms = append(cfg.Relay.Farms, other)
@@ -119,10 +119,26 @@ func TestAcceptance12(t *testing.T) {
 		t.Fatalf("admin: %+v", full)
 	}
 	d := full.Farms[0].Servers[0].Detail
-	if d == nil || !d.Token || d.Lanes != 2 || len(d.Remote) != 1 || len(d.MACs) != 1 || full.Farms[0].Counts[0].Value != 1 {
+	if d == nil || !d.Token || d.Lanes != 2 || len(d.Remote) != 1 || len(full.Farms[0].Servers[2].Detail.MACs) != 1 || full.Farms[0].Counts[0].Value != 1 {
 		t.Errorf("admin: %+v, %+v", d, full.Farms[0].Counts)
 	}
 
+	before := full.Farms[0].Servers[0].Since
+	if o := ask("POST", "http://"+r.admin+"/api/kick?farm=f&server=s1", ""); o.status != http.StatusOK || o.body != "2 lanes\n" {
+		t.Errorf("kick: %v", o)
+	}
+	eventually(t, "new lanes", func() bool {
+		d := statusOf(t, admin).Farms[0].Servers[0]
+		return d.Detail.Lanes == 2 && d.Detail.Draining == 0 && !d.Since.Before(before)
+	})
+	if status, _ := r.get("/"); status != http.StatusOK {
+		t.Errorf("a request after a kick: %d", status)
+	}
+	for query, status := range map[string]int{"": http.StatusBadRequest, "?farm=none": http.StatusConflict} {
+		if o := ask("POST", "http://"+r.admin+"/api/kick"+query, ""); o.status != status {
+			t.Errorf("kick %q: %v, want %d", query, o, status)
+		}
+	}
 	e.stop(t)
 	runEnabler(t, r, "s2", "127.0.0.1:1", "wrong")
 	eventually(t, "what went wrong", func() bool {

@@ -130,7 +130,7 @@ func (l *link) retire(why string) {
 	}
 	l.leaving = true
 	l.release()
-	l.tell("lane is closed: the configuration has changed", "lane", l.key.number, "reason", why)
+	l.tell("lane is closed", "lane", l.key.number, "reason", why)
 	if l.server != nil {
 		l.s.roster.SetDraining(l.server, l, true)
 	}

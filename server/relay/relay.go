@@ -88,7 +88,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].goAway() })
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].lastRequests() })
 	grace := time.Now().Add(r.view.Load().cfg.DrainGrace)
-	loop.WaitUntil(ctx, func() bool { return r.clients() == 0 || time.Now().After(grace) && !handover.Passed() })
+	loop.WaitUntil(ctx, func() bool { return countClients(r) == 0 || time.Now().After(grace) && !handover.Passed() })
 	if !loop.WaitUntil(ctx, func() bool { return r.InFlight() == 0 }) {
 		r.log.Warn("requests are cut: the time to drain is over", "door", "relay", "in_flight", r.InFlight())
 		return ctx.Err()
@@ -108,8 +108,8 @@ func (r *Relay) Close() error {
 	return r.access.close()
 }
 
-// clients is the number of clients' connections.
-func (r *Relay) clients() int64 {
+// countClients returns the number of clients' connections.
+func countClients(r *Relay) int64 {
 	n := int64(0)
 	for _, s := range r.shards {
 		n += s.stats.clients.Load()

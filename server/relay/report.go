@@ -54,7 +54,7 @@ func ParseReportQuery(text string, who Audience) ReportQuery {
 // Render makes a report and returns the status of the answer that has it, its media type and its content. As all tables it asks every
 // loop: it is not called on one.
 func (r *Relay) Render(q ReportQuery, version string, generation int64, needStart []string) (status int, kind string, content []byte) {
-	report, found := r.report(q)
+	report, found := reportOf(r, q)
 	if q.For != ForClients || r.view.Load().cfg.Relay.Status.Public {
 		report.Version, report.Generation = version, generation
 	}
@@ -80,9 +80,9 @@ func (r *Relay) Render(q ReportQuery, version string, generation int64, needStar
 	return status, kind, content
 }
 
-// report gathers what the audience may see. It is not found when there is no such farm or server, and the audience may know that.
-func (r *Relay) report(q ReportQuery) (report *statuspage.Report, found bool) {
-	tallies, v := r.tally(), r.view.Load()
+// reportOf gathers what the audience may see. It is not found when there is no such farm or server, and the audience may know that.
+func reportOf(r *Relay, q ReportQuery) (report *statuspage.Report, found bool) {
+	tallies, v := tallyLanes(r), r.view.Load()
 	conf := &v.cfg.Relay
 	named := q.For != ForClients || conf.Status.Public
 	report = &statuspage.Report{State: statuspage.Unavailable, Time: time.Now().Truncate(time.Second), Refresh: int(conf.Status.Refresh / time.Second),
@@ -96,7 +96,7 @@ func (r *Relay) report(q ReportQuery) (report *statuspage.Report, found bool) {
 		if q.Farm != "" && q.Farm != f.ID {
 			continue
 		}
-		row, hit := r.farmReport(v, f, tallies, q)
+		row, hit := farmReport(r, v, f, tallies, q)
 		found = found || hit
 		if q.For == ForAdmin {
 			row.Counts = farmCountsOf(v.farms[i])
@@ -116,13 +116,13 @@ func (r *Relay) report(q ReportQuery) (report *statuspage.Report, found bool) {
 		report.Asked += " / " + q.Server
 	}
 	if q.For == ForAdmin {
-		report.Since, report.Counts = inSeconds(r.began), r.reportCounts()
+		report.Since, report.Counts = inSeconds(r.began), reportCounts(r)
 	}
 	return report, found
 }
 
 // farmReport is what there is to say of a farm; hit tells whether it has what was asked for. With a server, its state is that of the server.
-func (r *Relay) farmReport(v *view, f *farm.Farm, tallies map[serverName]*tally, q ReportQuery) (row statuspage.Farm, hit bool) {
+func farmReport(r *Relay, v *view, f *farm.Farm, tallies map[serverName]*tally, q ReportQuery) (row statuspage.Farm, hit bool) {
 	row = statuspage.Farm{ID: f.ID, Description: v.of(f).conf.Description, Enabled: f.Enable, Total: len(f.Servers), State: statuspage.Unavailable}
 	var state farmStateSum
 	only := statuspage.Unavailable
@@ -223,7 +223,7 @@ func farmCountsOf(f *farmView) []statuspage.Count {
 }
 
 // reportCounts are the numbers of the whole door.
-func (r *Relay) reportCounts() []statuspage.Count {
+func reportCounts(r *Relay) []statuspage.Count {
 	t := r.Totals()
 	return []statuspage.Count{{Name: "requests", Value: t.Requests}, {Name: "in flight", Value: t.InFlight}, {Name: "clients", Value: t.Clients},
 		{Name: "lanes", Value: t.Lanes}, {Name: "retries", Value: t.Retries}, {Name: "bytes held", Value: t.Held}}
@@ -255,7 +255,7 @@ func (s *shard) troubled(farmID, server, text string) {
 const maxMaking = 4
 
 // startPage makes a page in a goroutine, unless too many are being made. then gets it on the loop; not if that is stopping.
-func (r *Relay) startPage(q ReportQuery, l *loop.Loop, then func(status int, kind string, content []byte)) bool {
+func startPage(r *Relay, q ReportQuery, l *loop.Loop, then func(status int, kind string, content []byte)) bool {
 	if r.making.Add(1) > maxMaking {
 		r.making.Add(-1)
 		return false

@@ -31,7 +31,7 @@ func (c *client) statusPage(q *http1.Request, who Audience) {
 	a := answer{minor: q.Minor, head: q.Head, close: !q.KeepAlive || c.s.relay.draining.Load()}
 	method, path := bytes.Clone(q.Method), bytes.Clone(q.Path)
 	began := c.s.loop.Now()
-	ok := c.s.relay.startPage(asked, c.s.loop, func(status int, kind string, content []byte) {
+	ok := startPage(c.s.relay, asked, c.s.loop, func(status int, kind string, content []byte) {
 		if c.phase != phasePage { // it has left
 			return
 		}

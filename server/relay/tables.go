@@ -89,7 +89,7 @@ type RequestRow struct {
 // Farms returns all farms, in the order of the configuration. As all tables it asks every loop and waits for the answers, each
 // loop's at a moment of its own; a loop that is stopping adds nothing.
 func (r *Relay) Farms() []FarmRow {
-	tallies, v := r.tally(), r.view.Load()
+	tallies, v := tallyLanes(r), r.view.Load()
 	rows := []FarmRow{}
 	for _, f := range v.table.Farms() {
 		row := FarmRow{ID: f.ID, Enabled: f.Enable, Description: v.of(f).conf.Description, Servers: len(f.Servers)}
@@ -121,7 +121,7 @@ func (r *Relay) Farms() []FarmRow {
 
 // Servers returns all back-end servers, farm by farm, in the order of the configuration.
 func (r *Relay) Servers() []ServerRow {
-	tallies, v := r.tally(), r.view.Load()
+	tallies, v := tallyLanes(r), r.view.Load()
 	rows := []ServerRow{}
 	for _, f := range v.table.Farms() {
 		for _, s := range f.Servers {
@@ -211,8 +211,8 @@ func (t *tally) kindCounts() map[string]int {
 // serverName names a back-end server in every view.
 type serverName struct{ farm, server string }
 
-// tally sums up the lanes of every server. One without lanes is not in it.
-func (r *Relay) tally() map[serverName]*tally {
+// tallyLanes sums up the lanes of every server. One without lanes is not in it.
+func tallyLanes(r *Relay) map[serverName]*tally {
 	parts := make([]map[serverName]*tally, len(r.shards)) // each written by one loop
 	r.group.Each(func(l *loop.Loop) {
 		part := map[serverName]*tally{}

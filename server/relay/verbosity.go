@@ -37,7 +37,7 @@ func (s *shard) verbosity(f *farmView, server *farm.Server) int {
 func baseVerbosity(l config.Log) int { return config.LevelVerbosity(l.MinLevel()) }
 
 // say writes a record to the log that a verbosity has asked for, whatever the level of the log. The verbosity has been looked at.
-func (r *Relay) say(level slog.Level, text string, args ...any) {
+func say(r *Relay, level slog.Level, text string, args ...any) {
 	record := slog.NewRecord(time.Now(), level, text, 0)
 	record.Add(args...)
 	_ = r.log.Handler().Handle(context.Background(), record) // there is nowhere to tell
@@ -54,7 +54,7 @@ func (l *link) look() {
 // tell writes to the log what has become of the lane, or of its back end.
 func (l *link) tell(text string, args ...any) {
 	if l.verbosity >= showSessions {
-		l.s.relay.say(slog.LevelInfo, text, append([]any{"farm", l.key.farm, "server", l.key.server}, args...)...)
+		say(l.s.relay, slog.LevelInfo, text, append([]any{"farm", l.key.farm, "server", l.key.server}, args...)...)
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *link) showPacket(dir string, op lane.Op, stream uint32, data []byte) {
 		level = config.LevelBytes
 		args = append(args, "hex", hex.EncodeToString(data[:min(len(data), maxShown)]))
 	}
-	l.s.relay.say(level, "packet", args...)
+	say(l.s.relay, level, "packet", args...)
 }
 
 // show writes to the log that the request goes to a server. Its path has no query: that may hold secrets.
@@ -79,5 +79,5 @@ func (x *exchange) show() {
 	args := []any{logfile.KeyLoop, x.s.loop.Index(), logfile.KeyFarm, x.farm.farm.Index, logfile.KeyBackend, x.server.Index,
 		logfile.KeyRequest, x.seen.index - 1, "farm", x.farm.conf.ID, "server", x.server.ID, "path", withoutQuery(x.pathText()),
 		"remote", string(x.client.ip), "retried", x.retried}
-	x.s.relay.say(config.LevelRequest, "request", args...)
+	say(x.s.relay, config.LevelRequest, "request", args...)
 }
