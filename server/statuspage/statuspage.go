@@ -69,7 +69,7 @@ type Server struct {
 // Detail is what only an administrator of the relay sees of a back-end server.
 type Detail struct {
 	Token    bool     `json:"token"`             // one is demanded
-	MACs     []string `json:"macs,omitempty"`    // of the enabler
+	MACs     []string `json:"macs,omitempty"`    // of which the enabler must have one
 	Version  string   `json:"version,omitempty"` // of the enabler
 	Remote   []string `json:"remote,omitempty"`  // addresses that its lanes come from
 	Lanes    int      `json:"lanes"`
