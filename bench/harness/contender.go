@@ -10,6 +10,8 @@ type Contender struct {
 	Name  string
 	URL   string     // base, with a slash at its end
 	Procs []*Process // counted for it; empty for the origin itself
+	// Metrics is the URL of the metrics that are to be fetched while it is loaded; empty: none are.
+	Metrics string
 }
 
 // waitReady waits until the contender answers probe, or one of its processes ended.

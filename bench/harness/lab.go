@@ -14,6 +14,7 @@ import (
 type Lab struct {
 	Dir   string
 	procs []*Process // in the order of their start
+	cert  *Certificate
 }
 
 // NewLab makes the temporary directory and raises the descriptor limit. The caller calls Close.

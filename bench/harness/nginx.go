@@ -47,7 +47,7 @@ const nginxProxy = `	upstream origin {
 		keepalive_requests 1000000;
 	}
 	server {
-		listen %[1]s backlog=4096;
+		listen %[1]s backlog=4096 %[3]s;
 		location / {
 			proxy_pass http://origin;
 			proxy_http_version 1.1;
@@ -56,6 +56,16 @@ const nginxProxy = `	upstream origin {
 	}
 }
 `
+
+// nginxTLS ends the listen directive of nginx as a proxy that speaks TLS, and stands in its server. The cipher suite is the one that Go's TLS
+// takes.
+const nginxTLS = `ssl;
+		ssl_certificate %[1]s;
+		ssl_certificate_key %[2]s;
+		ssl_protocols TLSv1.3;
+		ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+		ssl_session_cache off;
+		ssl_session_tickets off`
 
 // StartOrigin starts nginx with the bodies as static files. No contender's figures include it.
 func StartOrigin(ctx context.Context, l *Lab, workers int, bodies []Body) (*Contender, int, error) {
@@ -95,15 +105,31 @@ func writeBody(path string, size int64) error {
 }
 
 func startNginxProxy(_ context.Context, l *Lab, originPort int) (*Contender, error) {
+	return proxyByNginx(l, "nginx", "http", "", originPort)
+}
+
+// TLSNginx returns the starter of nginx as a proxy that speaks TLS.
+func TLSNginx() Starter {
+	const name = "nginx-tls"
+	return Starter{Name: name, Needs: []string{"nginx"}, Start: func(_ context.Context, l *Lab, originPort int) (*Contender, error) {
+		c, err := l.Certificate()
+		if err != nil {
+			return nil, err
+		}
+		return proxyByNginx(l, name, "https", fmt.Sprintf(nginxTLS, c.Cert, c.Key), originPort)
+	}}
+}
+
+func proxyByNginx(l *Lab, name, scheme, listen string, originPort int) (*Contender, error) {
 	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	p, err := startNginx(l, "nginx", 2, fmt.Sprintf(nginxProxy, Address(port), Address(originPort)))
+	p, err := startNginx(l, name, 2, fmt.Sprintf(nginxProxy, Address(port), Address(originPort), listen))
 	if err != nil {
 		return nil, err
 	}
-	return &Contender{Name: "nginx", URL: "http://" + Address(port) + "/", Procs: []*Process{p}}, nil
+	return &Contender{Name: name, URL: scheme + "://" + Address(port) + "/", Procs: []*Process{p}}, nil
 }
 
 func startNginx(l *Lab, name string, workers int, servers string) (*Process, error) {

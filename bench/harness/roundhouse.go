@@ -64,43 +64,80 @@ func (o *Products) Build(ctx context.Context, l *Lab) error {
 	return nil
 }
 
-// Starter returns the starter of roundhouse with its enabler.
-func (o *Products) Starter() Starter {
-	return Starter{Name: "roundhouse", Start: o.start}
+// Variant is a way to start roundhouse with its enabler.
+type Variant struct {
+	Name      string
+	TLS       bool // clients speak TLS
+	AccessLog bool // each request is written to a file
+	Metrics   bool // the load is to fetch the metrics now and then
 }
 
-func (o *Products) start(ctx context.Context, l *Lab, originPort int) (*Contender, error) {
-	if err := o.Build(ctx, l); err != nil {
-		return nil, err
+// roundhouseName is the variant without anything, whose processes have the names of the programs.
+const roundhouseName = "roundhouse"
+
+// Starter returns the starter of roundhouse with its enabler.
+func (o *Products) Starter() Starter { return o.Variant(Variant{Name: roundhouseName}) }
+
+// Variant returns the starter of a variant.
+func (o *Products) Variant(v Variant) Starter {
+	return Starter{Name: v.Name, Start: func(ctx context.Context, l *Lab, originPort int) (*Contender, error) {
+		if err := o.Build(ctx, l); err != nil {
+			return nil, err
+		}
+		return o.start(ctx, l, v, originPort)
+	}}
+}
+
+func (o *Products) start(ctx context.Context, l *Lab, v Variant, originPort int) (*Contender, error) {
+	var ports [3]int
+	for i := range ports {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		ports[i] = port
 	}
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
+	port, admin := ports[0], "http://"+Address(ports[1])+"/"
+	c := &Contender{Name: v.Name, URL: "http://" + Address(port) + "/cli/iarelayserver/bench/"}
+	text := fmt.Sprintf(roundhouseConf, Address(port), port, Address(ports[1]))
+	if v.TLS {
+		cert, err := l.Certificate()
+		if err != nil {
+			return nil, err
+		}
+		text += fmt.Sprintf("[relay.tls]\nlisten = [%q]\ncert = %q\nkey = %q\n", Address(ports[2]), cert.Cert, cert.Key)
+		c.URL = "https://" + Address(ports[2]) + "/cli/iarelayserver/bench/"
 	}
-	adminPort, err := FreePort()
-	if err != nil {
-		return nil, err
-	}
-	conf, err := l.WriteFile("bench.toml", fmt.Sprintf(roundhouseConf, Address(port), port, Address(adminPort)))
+	conf, err := l.WriteFile(v.Name+".toml", text)
 	if err != nil {
 		return nil, err
 	}
 	argv := []string{o.Roundhouse, "serve", "-c", conf}
+	if v.AccessLog {
+		argv = append(argv, "--set", "relay.access_log="+filepath.Join(l.Dir, v.Name+".access"))
+	}
 	for _, s := range o.Set {
 		argv = append(argv, "--set", s)
 	}
-	server, err := l.Start("roundhouse", argv...)
+	if v.Metrics {
+		c.Metrics = admin + "metrics"
+	}
+	prefix := ""
+	if v.Name != roundhouseName {
+		prefix = v.Name + "-"
+	}
+	server, err := l.Start(prefix+"roundhouse", argv...)
 	if err != nil {
 		return nil, err
 	}
 	if err := WaitListening(ctx, server, port); err != nil {
 		return nil, err
 	}
-	enabler, err := l.Start("rsoe", o.Enabler, "-f", "bench", "-id", "b1", "-t", "secret",
+	enabler, err := l.Start(prefix+"rsoe", o.Enabler, "-f", "bench", "-id", "b1", "-t", "secret",
 		"-cr", fmt.Sprintf("host=127.0.0.1;port=%d", port), "-cs", fmt.Sprintf("host=127.0.0.1;port=%d", originPort))
 	if err != nil {
 		return nil, err
 	}
-	base := "http://" + Address(port) + "/cli/iarelayserver/bench/"
-	return &Contender{Name: "roundhouse", URL: base, Procs: []*Process{server, enabler}}, nil
+	c.Procs = []*Process{server, enabler}
+	return c, nil
 }

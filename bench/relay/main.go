@@ -4,6 +4,13 @@
 //	go run ./bench/relay                                   everything: near 20 minutes
 //	go run ./bench/relay -quick                            one round of 1 s: does it work?
 //	go run ./bench/relay -only nginx,roundhouse -conns 64 -bodies 100 -out file.md
+//	go run ./bench/relay -results bench/RESULTS.md         write the report over its section of that file, with any of these too
+//	go run ./bench/relay -tls                              nginx and roundhouse, both with clients that speak TLS
+//	go run ./bench/relay -against DIR                      this tree beside the roundhouse and rsoe in DIR, with an access log
+//	go run ./bench/relay -looking                          what metrics every second and an access log cost
+//
+// The last three load 64 connections with 100 B, six rounds, unless told otherwise. For -against, build the programs of another commit:
+// git worktree add DIR COMMIT; cd DIR; go build -o . ./cmd/roundhouse ./cmd/rsoe.
 //
 // A cell is one body size with one count of connections. For each cell every contender is loaded once a round, A B C A B C,
 // and the medians over the rounds are printed. Before that each body is fetched once through each contender and its SHA-256
@@ -38,7 +45,10 @@ type options struct {
 	bodies        []harness.Body
 	only          []string // names of contenders; empty: all
 	out           string   // path of the report; empty: standard output only
+	results       string   // path of a file of which the report becomes a section; empty: none
 	originWorkers int
+	metricsEvery  time.Duration // how often metrics are fetched, where they are
+	what          *comparison
 	products      harness.Products
 }
 
@@ -70,6 +80,12 @@ func parseFlags(args []string) (*options, error) {
 	only := fs.String("only", "", "names of the contenders to measure (default: all)")
 	fs.StringVar(&o.out, "out", "", "write the report to this file too")
 	fs.IntVar(&o.originWorkers, "origin-workers", 2, "worker processes of the origin")
+	fs.StringVar(&o.results, "results", "", "write the report over its section of this file")
+	tls := fs.Bool("tls", false, "compare with nginx where clients speak TLS")
+	look := fs.Bool("looking", false, "compare with itself, with metrics fetched and an access log written")
+	against := fs.String("against", "", "compare with the roundhouse and rsoe in this directory")
+	accessLog := fs.Bool("access-log", true, "-against: both write an access log")
+	fs.DurationVar(&o.metricsEvery, "metrics-every", time.Second, "-looking: how often the metrics are fetched")
 	quick := fs.Bool("quick", false, "one round of 1 s; -conns 64 and -big-conns 16 unless given")
 	o.products.AddFlags(fs)
 	if err := fs.Parse(args); err != nil {
@@ -78,24 +94,38 @@ func parseFlags(args []string) (*options, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
+	given := make(map[string]bool)
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if *tls || *look || *against != "" {
+		setUnless(given["conns"], conns, "64")
+		setUnless(given["bodies"], bodies, "100")
+		setUnless(given["rounds"], &o.rounds, 6)
+	}
 	if *quick {
 		o.duration, o.rounds = time.Second, 1
-		given := make(map[string]bool)
-		fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-		if !given["conns"] {
-			*conns = "64"
-		}
-		if !given["big-conns"] {
-			*bigConns = "16"
-		}
+		setUnless(given["conns"], conns, "64")
+		setUnless(given["big-conns"], bigConns, "16")
 	}
 	if o.duration < time.Second || o.rounds < 1 || o.originWorkers < 1 {
 		return nil, errors.New("-duration must be 1s or more, -rounds and -origin-workers 1 or more")
+	}
+	if o.metricsEvery <= 0 {
+		return nil, errors.New("-metrics-every must be above 0")
+	}
+	if err := o.choose(*tls, *look, *against, *accessLog); err != nil {
+		return nil, err
 	}
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
 	}
 	return o, o.parseLists(*conns, *bigConns, *bodies)
+}
+
+// setUnless sets what was not given.
+func setUnless[T any](given bool, to *T, value T) {
+	if !given {
+		*to = value
+	}
 }
 
 func (o *options) parseLists(conns, bigConns, bodies string) (err error) {
@@ -135,7 +165,7 @@ func (o *options) checkNames() error {
 		if name == directName {
 			continue
 		}
-		if _, err := harness.FindStarter(&o.products, name); err != nil {
+		if err := o.what.starter(name); err != nil {
 			return err
 		}
 	}
@@ -164,6 +194,11 @@ func run(ctx context.Context, o *options) error {
 	if _, err := io.WriteString(os.Stdout, text); err != nil {
 		return err
 	}
+	if o.results != "" {
+		if err := harness.WriteSection(o.results, o.what.heading, text); err != nil {
+			return err
+		}
+	}
 	if o.out == "" {
 		return nil
 	}
@@ -180,7 +215,7 @@ func startAll(ctx context.Context, lab *harness.Lab, o *options) (cs []*harness.
 	if o.wants(directName) {
 		cs = append(cs, origin)
 	}
-	for _, s := range harness.Starters(&o.products) {
+	for _, s := range o.what.starters {
 		if !o.wants(s.Name) {
 			continue
 		}

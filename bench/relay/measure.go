@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,6 +31,8 @@ type load struct {
 	body     harness.Body
 	conns    int
 	duration time.Duration
+
+	metricsEvery time.Duration
 }
 
 // cell is one load, and what each contender made of it.
@@ -46,7 +49,7 @@ func measureAll(ctx context.Context, o *options, contenders []*harness.Contender
 			conns = o.bigConns
 		}
 		for _, n := range conns {
-			c, err := measureCell(ctx, contenders, load{body, n, o.duration}, o.rounds)
+			c, err := measureCell(ctx, contenders, load{body, n, o.duration, o.metricsEvery}, o.rounds)
 			if err != nil {
 				return nil, err
 			}
@@ -81,8 +84,9 @@ func measure(ctx context.Context, c *harness.Contender, l load) (s sample, err e
 	if err != nil {
 		return s, err
 	}
+	fetching := startFetching(ctx, c.Metrics, l.metricsEvery)
 	r, err := harness.RunWrk(ctx, c.URL+l.body.Name, l.conns, l.duration)
-	if err != nil {
+	if err := errors.Join(err, fetching.stop()); err != nil {
 		return s, err
 	}
 	after, err := c.CPU()
@@ -129,8 +133,17 @@ func (r row) medians() (m sample) {
 	return m
 }
 
+// parts returns the requests per second of each round, as parts of those of a reference.
+func (r row) parts(ref row) []float64 {
+	parts := make([]float64, min(len(r.rounds), len(ref.rounds)))
+	for i := range parts {
+		parts[i] = r.rounds[i].perSecond / max(ref.rounds[i].perSecond, 1)
+	}
+	return parts
+}
+
 // median returns the middle one of the values, the mean of the middle two if their number is even.
-func median[T int64 | float64 | time.Duration](rounds []sample, value func(sample) T) T {
+func median[S any, T int64 | float64 | time.Duration](rounds []S, value func(S) T) T {
 	values := make([]T, len(rounds))
 	for i, s := range rounds {
 		values[i] = value(s)

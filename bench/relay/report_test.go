@@ -34,7 +34,7 @@ func TestCellReport(t *testing.T) {
 		{name: "other", rounds: []sample{{perSecond: 500, p99: 20 * time.Millisecond, cpu: 25 * time.Microsecond, rss: 4 << 20, pss: 1 << 20, errors: 2}}},
 	}}
 	var b strings.Builder
-	c.report(&b)
+	c.report(&b, "nginx")
 	for _, want := range []string{
 		"### 64 KiB, 3 connections",
 		"| direct | 4000 | 2.00 | 0 | 0.00 ms | 0.00 ms | 0.00 | - | - | - | - | 0 |",
