@@ -23,8 +23,7 @@ type session struct {
 }
 
 const (
-	sessionField  = "ias-rs-sessionid" // also the name of the cookie, and of the parameter in a query
-	sessionLength = 64                 // bytes, at most
+	sessionField = "ias-rs-sessionid" // also the name of the cookie, and of the parameter in a query
 
 	serverLife   = 24 * 60 // minutes for which an id is believed
 	renewMinutes = 30      // at twice this age it is given out anew
@@ -170,16 +169,21 @@ func (s *session) appendForget(dst []byte) []byte {
 	return s.appendCookieEnd(append(dst, "Set-Cookie: "+sessionField+"=; Max-Age=0"...))
 }
 
-// sessionText returns the text of a session id, from memory if it was made before: signing costs as much as a tenth of a request.
+// sessionText returns the text of a session id, valid until the next call. Those that name no connection are alike for many clients, and
+// are signed once.
 func (s *shard) sessionText(id farm.Session) []byte {
-	const most = 4096
+	const most = 1024
+	if id.Socket != 0 {
+		s.sessionID = s.signer.Append(s.sessionID[:0], id)
+		return s.sessionID
+	}
 	id.Issued -= id.Issued % renewMinutes // so that texts can be used again; ids live a little shorter by that
 	text, ok := s.sessions[id]
 	if !ok {
 		if len(s.sessions) >= most {
 			clear(s.sessions)
 		}
-		text = s.signer.Append(make([]byte, 0, sessionLength), id)
+		text = s.signer.Append(nil, id)
 		s.sessions[id] = text
 	}
 	return text

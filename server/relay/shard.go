@@ -22,7 +22,7 @@ type shard struct {
 	troubles map[serverName]trouble   // what went wrong last, by server; see troubled
 
 	signer   *farm.Signer
-	sessions map[farm.Session][]byte // texts of session ids that were given out; see sessionText
+	sessions map[farm.Session][]byte // texts of session ids that name no connection; see sessionText
 	seed     uint64                  // of random
 
 	free         []*exchange // for the next requests
@@ -32,10 +32,11 @@ type shard struct {
 	accesses     []byte      // lines of the access log that have not been handed over
 
 	// Scratch: valid during one callback.
-	req  http1.Request
-	resp http1.Response
-	path []byte
-	name []byte
+	req       http1.Request
+	resp      http1.Response
+	path      []byte
+	name      []byte
+	sessionID []byte
 	// recorded is what record writes.
 	recorded record
 	// asked is the farm of the request that is being judged; nil: not known.
