@@ -10,10 +10,10 @@ TOOLS := nginx=nginx haproxy=haproxy curl=curl wrk=wrk sshd=openssh-server ssh=o
 	python3=python3 /usr/sbin/php-fpm*=php-fpm uwsgi_python3=uwsgi-core,uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race fuzz lint check bench bench-relay bench-engine bench-router conformance govulncheck tools
+.PHONY: help run build test race fuzz lint check bench bench-relay bench-farm bench-promises bench-engine bench-router conformance govulncheck tools
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, and run the demonstration
 	@exec bin/roundhouse serve
@@ -45,10 +45,16 @@ lint: ## gofmt, go vet and a pinned staticcheck
 check: lint test ## everything that has to pass before a commit
 
 bench: ## run every benchmark of whole servers: long
-	@for main in bench/*/main.go; do echo "== $${main%/*}"; go run "./$${main%/*}" || exit 1; done
+	@for main in $(filter-out bench/promises/main.go,$(wildcard bench/*/main.go)); do echo "== $${main%/*}"; go run "./$${main%/*}" || exit 1; done
 
 bench-relay: ## measure the relay beside its peers
 	@go run ./bench/relay
+
+bench-farm: tools ## kill every process of a relay farm under load, and tell what the clients saw
+	@go run ./bench/farm
+
+bench-promises: tools ## run the tests of the relay's promises at full length: hours
+	@go run ./bench/promises
 
 bench-engine: tools ## measure the engine door beside its peers
 	@go run ./bench/engine

@@ -2,9 +2,7 @@ package server_test
 
 import (
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,95 +196,4 @@ func drainUnderLoad(t *testing.T, f *relayFarm, i int, check string) time.Durati
 	f.start(i)
 	f.relays[i].up(4)
 	return took
-}
-
-// Addresses of this machine, as all of 127/8 is.
-const (
-	proxyClient   = "127.0.0.9"
-	proxyBalancer = "127.0.0.3" // the only one that is believed
-)
-
-func tcpByHAProxy(t testing.TB, server, option string) string {
-	t.Helper()
-	addr := unusedAddr(t)
-	path := balancerFile(t, "haproxy.cfg", fmt.Sprintf(`defaults
-  mode tcp
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-listen relay
-  bind %s
-  server r %s %s source %s
-`, addr, server, option, proxyBalancer))
-	runProgram(t, addr, "haproxy", "-db", "-f", path)
-	return addr
-}
-
-func tcpByNginx(t testing.TB, server, _ string) string {
-	t.Helper()
-	const module = "/usr/lib/nginx/modules/ngx_stream_module.so"
-	if _, err := os.Stat(module); err != nil {
-		t.Skip("nginx has no stream module here")
-	}
-	addr := unusedAddr(t)
-	path := balancerFile(t, "nginx.conf", "")
-	conf := fmt.Sprintf(`load_module %s; daemon off; master_process off; pid %s/pid; error_log stderr warn;
-events {}
-stream { server { listen %s; proxy_pass %s; proxy_bind %s; proxy_protocol on; } }
-`, module, filepath.Dir(path), addr, server, proxyBalancer)
-	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	runProgram(t, addr, "nginx", "-p", filepath.Dir(path), "-c", path, "-e", "stderr")
-	return addr
-}
-
-// TestPromise26Proxy has a client come through HAProxy, and nginx if it has its stream module, which put a PROXY header in front: the back
-// end is told the client's own address. Nobody else can claim one.
-func TestPromise26Proxy(t *testing.T) {
-	f := startRelayFarm(t, 1, "[relay.trust]\nproxy_protocol = [\""+proxyBalancer+"\"]\n"+plainFarm)
-	r := f.relays[0]
-	startEnablerChild(t, r.addr, "s1", startBackend(t, func(w http.ResponseWriter, q *http.Request) {
-		fmt.Fprint(w, q.Header.Get("X-Forwarded-For"))
-	}))
-	r.up(2)
-	for _, row := range []struct {
-		name, option string
-		start        func(t testing.TB, server, option string) string
-	}{
-		{"haproxy v1", "send-proxy", tcpByHAProxy}, {"haproxy v2", "send-proxy-v2", tcpByHAProxy}, {"nginx v1", "", tcpByNginx},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			if answer := askFrom(t, proxyClient, row.start(t, r.addr, row.option), ""); !strings.HasSuffix(answer, "\r\n\r\n"+proxyClient) {
-				t.Errorf("the back end was not told %s: %q", proxyClient, answer)
-			}
-		})
-	}
-	const claim = "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
-	if answer := askFrom(t, proxyBalancer, r.addr, claim); !strings.HasSuffix(answer, "\r\n\r\n192.0.2.1") {
-		t.Errorf("of the balancer's own making: %q", answer)
-	}
-	if answer := askFrom(t, proxyBalancer, r.addr, ""); strings.Contains(answer, " 200 ") {
-		t.Errorf("from the balancer without a header: %q", answer)
-	}
-	if answer := askFrom(t, proxyClient, r.addr, claim); strings.Contains(answer, " 200 ") {
-		t.Errorf("from a client with a header: %q", answer)
-	}
-}
-
-// askFrom connects from an address, sends the bytes before and a request, and returns all that comes until the end.
-func askFrom(t *testing.T, from, addr, before string) string {
-	t.Helper()
-	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	write(t, c, before+"GET /cli/iarelayserver/f/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-	_ = c.SetReadDeadline(time.Now().Add(patience)) // fails as a read would
-	answer, err := io.ReadAll(c)
-	if isTimeout(err) {
-		t.Errorf("from %s: no end of the connection", from)
-	}
-	return string(answer)
 }

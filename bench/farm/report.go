@@ -13,7 +13,7 @@ const heading = "## Relay: a farm of which everything is killed"
 
 func report(o *options, tallies []*tally, broken []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s", heading, harness.Machine())
+	fmt.Fprintf(&b, "%s\n\n%s", heading, harness.ServerMachine())
 	fmt.Fprintf(&b, "- clients -> HAProxy -> %d relays, lanes of each enabler to each relay, %d back ends with an enabler each; rs.config the same for all relays, renew_overlapped_cookie = yes\n",
 		relays, backends)
 	fmt.Fprintf(&b, "- %d clients, half of them with the cookie %s, GET and POST in turns, %d requests/s together; an answer takes %v on the average\n",

@@ -17,6 +17,9 @@ func Machine() string {
 		[]string{"frps", "--version"}, []string{"chisel", "--version"})
 }
 
+// ServerMachine is Machine with the versions of what stands before and behind relay servers.
+func ServerMachine() string { return machine([]string{"nginx", "-v"}, []string{"haproxy", "-v"}) }
+
 // machine is Machine with the commands that tell the versions of the peers.
 func machine(tools ...[]string) string {
 	var b strings.Builder

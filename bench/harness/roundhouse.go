@@ -13,7 +13,7 @@ const roundhouseConf = `[relay]
 listen = ["%[1]s"]
 [[relay.farm]]
 id = "bench"
-[[relay.backend]]
+%[4]s[[relay.backend]]
 farm = "bench"
 id = "b1"
 token = "secret"
@@ -25,17 +25,22 @@ https_port = 0
 listen = "%[3]s"
 `
 
+// noSessions has the relay do no more than its peers do. A build from before there were sessions does not know the keys.
+const noSessions = "active_cookie = false\nactive_header = false\n"
+
 // Products says which programs are measured, and how they are started.
 type Products struct {
 	Roundhouse string   // path; empty: built from the tree
 	Enabler    string   // path of rsoe; empty: built from the tree
 	Set        []string // key=value, each handed on as --set
+	Sessions   bool     // each answer gives the client a session id, in a cookie and in a field, as a farm does unless told otherwise
 }
 
 // AddFlags adds -roundhouse, -rsoe and -set to fs.
 func (o *Products) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.Roundhouse, "roundhouse", "", "path of roundhouse (default: build it)")
 	fs.StringVar(&o.Enabler, "rsoe", "", "path of rsoe (default: build it)")
+	fs.BoolVar(&o.Sessions, "sessions", false, "have the relay bind clients to back-end servers, which its peers do not")
 	fs.Func("set", "key=value handed on to roundhouse as --set; may be repeated", func(s string) error {
 		o.Set = append(o.Set, s)
 		return nil
@@ -99,7 +104,16 @@ func (o *Products) start(ctx context.Context, l *Lab, v Variant, originPort int)
 	}
 	port, admin := ports[0], "http://"+Address(ports[1])+"/"
 	c := &Contender{Name: v.Name, URL: "http://" + Address(port) + "/cli/iarelayserver/bench/"}
-	text := fmt.Sprintf(roundhouseConf, Address(port), port, Address(ports[1]))
+	sessions := noSessions
+	if o.Sessions {
+		sessions = ""
+	}
+	text := fmt.Sprintf(roundhouseConf, Address(port), port, Address(ports[1]), sessions)
+	if conf, err := l.WriteFile(v.Name+".toml", text); err != nil {
+		return nil, err
+	} else if exec.CommandContext(ctx, o.Roundhouse, "check", "-c", conf).Run() != nil {
+		text = fmt.Sprintf(roundhouseConf, Address(port), port, Address(ports[1]), "")
+	}
 	if v.TLS {
 		cert, err := l.Certificate()
 		if err != nil {

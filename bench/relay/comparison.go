@@ -34,7 +34,7 @@ func overTLS(products *harness.Products) *comparison {
 
 // aBuild compares the programs in a directory with these, both with an access log unless that is off.
 func aBuild(products *harness.Products, dir string, accessLog bool) (*comparison, error) {
-	other := &harness.Products{Roundhouse: filepath.Join(dir, "roundhouse"), Enabler: filepath.Join(dir, "rsoe"), Set: products.Set}
+	other := &harness.Products{Roundhouse: filepath.Join(dir, "roundhouse"), Enabler: filepath.Join(dir, "rsoe"), Set: products.Set, Sessions: products.Sessions}
 	for _, path := range []string{other.Roundhouse, other.Enabler} {
 		if _, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("-against: %w", err)

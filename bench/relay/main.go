@@ -102,7 +102,8 @@ func parseFlags(args []string) (*options, error) {
 		setUnless(given["rounds"], &o.rounds, 6)
 	}
 	if *quick {
-		o.duration, o.rounds = time.Second, 1
+		setUnless(given["duration"], &o.duration, time.Second)
+		setUnless(given["rounds"], &o.rounds, 1)
 		setUnless(given["conns"], conns, "64")
 		setUnless(given["big-conns"], bigConns, "16")
 	}

@@ -18,6 +18,9 @@ func report(o *options, cells []cell, skipped []string) string {
 	fmt.Fprintf(&b, "- medians over %d rounds of %v, contenders in turns, load: wrk with 2 threads on the same machine; origin: nginx with %d workers\n",
 		o.rounds, o.duration, o.originWorkers)
 	b.WriteString("- CPU: of all processes of the contender together, without the origin; memory: after the load\n")
+	if o.products.Sessions {
+		b.WriteString("- each answer of the relay gives the client a session id\n")
+	}
 	for _, s := range skipped {
 		fmt.Fprintf(&b, "- skipped: %s\n", s)
 	}
