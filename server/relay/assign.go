@@ -80,15 +80,15 @@ func (x *exchange) begin(server *farm.Server, to *link) {
 	}
 	c := x.client
 	switch {
-	case !x.req.done && c.conn.Paused(): // the body came while the request waited
-		c.rateBody()
-		c.readOn()
 	case x.req.wantsUpgrade, x.req.expects && x.req.came == 0: // it is the back end's turn
 		c.enter(phaseAnswer, x.s.view.cfg.Relay.ResponseTimeout)
 	case x.req.done:
 		x.requestSent()
 	default:
 		c.rateBody()
+	}
+	if !x.req.done && c.conn.Paused() { // the body came while the request waited
+		c.conn.Resume()
 	}
 }
 
@@ -223,7 +223,7 @@ func counts(f *failure) bool {
 // 9.2.2), and all that was sent of it is still there.
 func (x *exchange) repeatable(f *failure, unseen bool) bool {
 	safe := unseen || x.req.idempotent && (f == failChannelLost || f == failBackendReset)
-	return safe && !x.retried && x.req.whole() && !x.req.wantsUpgrade
+	return safe && !x.retried && !x.orphan && x.req.whole() && !x.req.wantsUpgrade
 }
 
 // again asks another server if there is one, or else the same one. A session that is bound to the one that failed goes elsewhere only if
@@ -231,10 +231,12 @@ func (x *exchange) repeatable(f *failure, unseen bool) bool {
 func (x *exchange) again(from *farm.Server) bool {
 	if x.session.bound && !x.session.lost {
 		if !x.session.mayRenew() {
-			if to, ok := x.s.roster.PickServer(from); ok {
-				return x.reopen(from, to)
+			server := x.farm.farm.ServerByKey(from.Key) // it may be gone from the configuration
+			if server == nil {
+				return false
 			}
-			return false
+			to, ok := x.s.roster.PickServer(server)
+			return ok && x.reopen(server, to)
 		}
 		x.session.lost = true
 	}

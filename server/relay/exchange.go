@@ -22,6 +22,7 @@ type exchange struct {
 	waits   time.Time // until when it may wait for a server; zero: it has not waited
 	retried bool
 	parked  bool // it waits for a server
+	orphan  bool // its farm is that of an earlier configuration, and the one in force has none of that name
 
 	session session
 	req     request

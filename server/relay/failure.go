@@ -73,7 +73,7 @@ func failureOf(c lane.Code) *failure {
 	case lane.CodeTimeout:
 		return failHeaderTimeout
 	case lane.CodeOverload:
-		return failNoMemory
+		return failBusy
 	case lane.CodeAffinityLost:
 		return failAffinityLost
 	case lane.CodeGoingAway, lane.CodeProtocol, lane.CodeCancelled:

@@ -111,11 +111,16 @@ func (l *link) adopt(v *view) {
 	var b *config.Backend
 	l.server, b = v.server(l.key.farm, l.key.server)
 	l.look()
+	f := v.farm([]byte(l.key.farm))
+	l.streams.Each(func(_ uint32, x *exchange) {
+		if x.orphan = f == nil; !x.orphan {
+			x.farm = f
+		}
+	})
 	if l.server != nil {
-		f := v.of(l.server.Farm)
 		l.grant, l.high = buffers(v.cfg.Relay.StreamWindow, f.conf.MaxClientBuffer)
 		l.streams.Each(func(_ uint32, x *exchange) {
-			x.farm, x.server = f, l.server
+			x.server = l.server
 			l.s.roster.Begin(l.server)
 		})
 		if l.said {

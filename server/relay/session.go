@@ -116,7 +116,7 @@ func (s *session) mayRenew() bool {
 
 // sessionLost follows the loss of what the session is bound to: the request goes elsewhere under a new id, or fails.
 func (x *exchange) sessionLost(text string) {
-	if !x.session.mayRenew() || !x.req.whole() {
+	if x.orphan || !x.session.mayRenew() || !x.req.whole() {
 		x.fail(failAffinityLost, text)
 		return
 	}
