@@ -59,7 +59,13 @@ func TestReadyAfterStart(t *testing.T) {
 		t.Errorf("without a farm: %d", status)
 	}
 	last.stop(t)
-	eventually(t, "it waits again", waits)
+	eventually(t, "a server is gone", func() bool {
+		rows, _ := r.rows("/api/farms")
+		return len(rows) == 1 && rows[0]["state"] == "degraded"
+	})
+	if status, body := r.seen("/readyz?farm=f"); status != http.StatusOK { // else the death of a server would stop a farm that has just started
+		t.Errorf("without a server that was there: %d %q", status, body)
+	}
 }
 
 // TestAdminShowsTheFarm looks at a farm through the admin listener before and after its only enabler comes.

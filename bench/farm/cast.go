@@ -118,8 +118,28 @@ func startCast(ctx context.Context, o *options, lab *harness.Lab) (*cast, error)
 			}
 		}
 	}
-	return c, nil
+	return c, c.waitBalanced(ctx)
 }
+
+// waitBalanced waits until the balancer has seen that each relay can serve the farm.
+func (c *cast) waitBalanced(ctx context.Context) error {
+	probe := newClient(c, address(c.balancer), probeKind)
+	defer probe.hangUp()
+	answered := 0
+	return harness.WaitFor(ctx, serveLimit, "answers through the balancer", func() error {
+		if r := probe.exchange(); r.status != 200 {
+			answered = 0
+			return fmt.Errorf("status %d", r.status)
+		}
+		if answered++; answered < checked {
+			return fmt.Errorf("%d answers in a row", answered)
+		}
+		return nil
+	})
+}
+
+// checked is how many answers in a row take longer than a health check.
+const checked = 50
 
 func (c *cast) takePorts() error {
 	wanted := []*int{&c.balancer}

@@ -79,10 +79,13 @@ func TestLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !a.add(9) || !a.add(9) || a.add(10) || a.add(-1) {
-		t.Error("what it takes")
+	for id, want := range map[int]bool{0: true, 9: true, 10: false, -1: false} {
+		if a.add(id) != want {
+			t.Errorf("%d: taken %t", id, !want)
+		}
 	}
-	if b.count(9) != 2 || b.count(0) != 0 || b.count(10) != 0 {
+	a.add(9)
+	if b.count(9) != 2 || b.count(0) != 1 || b.count(10) != 0 {
 		t.Errorf("%d %d %d", b.count(9), b.count(0), b.count(10))
 	}
 }

@@ -151,7 +151,7 @@ type RelayLane struct {
 	PadSize int `toml:"pad_size" unit:"bytes"`
 	// How long requests wait for a lane after SIGUSR2 has put a new process in the place of one that had lanes. 0: they do not.
 	HandoverWait time.Duration `toml:"handover_wait"`
-	// For how long after the start /readyz?farm=ID answers 503 until every enabled server of the farm has lanes to every loop, so that a load
+	// For how long after the start /readyz?farm=ID answers 503 until every enabled server of the farm has had lanes to every loop, so that a load
 	// balancer sends no client whose own server is still on its way. After that one server is enough. 0: it always is.
 	StartWait time.Duration `toml:"start_wait"`
 }

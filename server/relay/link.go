@@ -182,7 +182,11 @@ func (l *link) join() {
 		return
 	}
 	s.local[l.server.Farm.Index].hadLane = true
-	delete(s.gone, serverName{l.key.farm, l.key.server})
+	name := serverName{l.key.farm, l.key.server}
+	if _, was := s.gone[name]; was {
+		delete(s.gone, name)
+		s.roster.Succeeded(l.server) // what it failed at was before it went
+	}
 	s.wake(l.server.Farm)
 }
 

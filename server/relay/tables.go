@@ -27,7 +27,7 @@ type FarmRow struct {
 	Connected   int    `json:"connected"` // of these, with at least one lane
 	State       string `json:"state"`     // one of the Farm... constants
 	Holding     bool   `json:"holding"`   // requests wait for the lanes of the process before this one
-	Starting    bool   `json:"starting"`  // not every server has come since the start, and they still may
+	Starting    bool   `json:"starting"`  // since the start not all servers have been here at a time, and they still may
 }
 
 // ServerRow is one back-end server as it is now. Its times and sizes are of all its lanes together.
@@ -112,8 +112,12 @@ func (r *Relay) Farms() []FarmRow {
 		default:
 			row.State = FarmDegraded
 		}
+		if row.State == FarmAvailable {
+			v.of(f).state.whole.Store(true)
+		}
 		row.Holding = time.Now().Before(r.holdUntil)
-		row.Starting = row.State == FarmDegraded && r.holdUntil.IsZero() && time.Since(r.began) < v.cfg.Relay.Lane.StartWait
+		row.Starting = row.State == FarmDegraded && !v.of(f).state.whole.Load() && r.holdUntil.IsZero() &&
+			time.Since(r.began) < v.cfg.Relay.Lane.StartWait
 		rows = append(rows, row)
 	}
 	return rows

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
@@ -42,6 +43,7 @@ type farmView struct {
 type farmState struct {
 	use    usage
 	counts countBook
+	whole  atomic.Bool // every enabled server has been seen with lanes to every loop
 }
 
 // newView makes a view of a valid configuration, which is only read, and of what auto_config has added. before is the one in force; nil:
