@@ -46,12 +46,16 @@ type control struct {
 var errNoHook = errors.New("not possible in this server")
 
 // SetHooks says what to do when an administrator asks for it. Without a call nothing of it can be done. Any goroutine may call it.
-func (s *Server) SetHooks(h Hooks) { s.control.hooks.Store(&h) }
+func (s *Server) SetHooks(h Hooks) {
+	s.control.hooks.Store(&h)
+	hookDoors(s)
+}
 
 // hookDoors gives the doors their ways to the server.
 func hookDoors(s *Server) {
-	reload := func() {
-		go func() { _, _ = s.control.readAgain("") }() // ends with the reload, which logs its outcome; nobody waits
+	var reload func() // nil: not possible
+	if h := s.control.hooks.Load(); h != nil && h.Reload != nil {
+		reload = func() { again(s) }
 	}
 	if s.engine != nil {
 		s.engine.SetHooks(engine.Hooks{Drain: s.Drain, Reload: reload})
@@ -59,6 +63,11 @@ func hookDoors(s *Server) {
 	if s.router != nil {
 		s.router.SetHooks(router.Hooks{Drain: s.Drain, Reload: reload})
 	}
+}
+
+// again reads the configuration again, for a door.
+func again(s *Server) {
+	go func() { _, _ = s.control.readAgain("") }() // ends with the reload, which logs its outcome; nobody waits
 }
 
 // readAgain has the program read the configuration again.

@@ -31,9 +31,9 @@ var errorRows = []struct {
 	code, text string // Ias-Rs-Error, and a part of the body
 	kept       bool
 }{
-	{"no farm", "GET /cli/iarelayserver HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
-	{"no farm, but a slash", "GET /cli/iarelayserver/ HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
-	{"no farm, but a query", "GET /cli/iarelayserver?a HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
+	{"no farm", "DELETE /cli/iarelayserver HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
+	{"no farm, but a slash", "DELETE /cli/iarelayserver/ HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
+	{"no farm, but a query", "DELETE /cli/iarelayserver?a HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
 	{"bad URL", "GET /favicon.ico HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
 	{"root", "GET / HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
 	{"asterisk", "OPTIONS * HTTP/1.1|Host: h||", 404, "1001", "names no farm", true},
@@ -49,7 +49,7 @@ var errorRows = []struct {
 	{"no server, HTTP/1.0, kept", "GET /cli/iarelayserver/empty HTTP/1.0|Connection: keep-alive||", 503, "1101", "No back-end server", true},
 	{"no server, body", "POST /cli/iarelayserver/empty HTTP/1.1|Host: h|Content-Length: 1||x", 503, "1101", "No back-end server", false},
 	{"no server, upgrade", "GET /cli/iarelayserver/empty HTTP/1.1|Host: h|Connection: upgrade|Upgrade: websocket|" + webSocketKey + "|", 503, "1101", "No back-end server", false},
-	{"server side", "GET /srv/iarelayserver HTTP/1.1|Host: h||", 400, "2008", "Ias-Rs-Op is missing", true},
+	{"server side", "DELETE /srv/iarelayserver HTTP/1.1|Host: h||", 400, "2008", "Ias-Rs-Op is missing", true},
 	{"head too large", "GET $F/ HTTP/1.1|Host: h|A: " + strings.Repeat("a", 33000) + "||", 431, "1302", "too large", false},
 	{"line too long", "GET $F/" + strings.Repeat("a", 9000) + " HTTP/1.1|Host: h||", 414, "1006", "too long", false},
 	{"method", "TRACE $F/ HTTP/1.1|Host: h||", 405, "1006", "not relayed", false},

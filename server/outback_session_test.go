@@ -240,7 +240,7 @@ func TestEnablerRecords(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	names := strings.Fields(string(outbound.RecordHeader()))
+	names := strings.Fields(string(outbound.RecordHeader("text")))
 	for _, line := range strings.Split(strings.TrimSpace(records.text()), "\n") {
 		values := strings.Fields(strings.ReplaceAll(line, `a \x22b\x22 c`, "agent"))
 		if len(values) != len(names) || values[0] != "OER" {

@@ -83,9 +83,9 @@ func (l *logs) keepRecords(e *config.Enabler) error {
 	case e.LogFormat == "json":
 		return nil
 	case l.file != nil:
-		return l.file.SetHeader(outbound.RecordHeader)
+		return l.file.SetHeader(func() []byte { return outbound.RecordHeader(e.LogFormat) })
 	default:
-		_, err := l.records.Write(outbound.RecordHeader())
+		_, err := l.records.Write(outbound.RecordHeader(e.LogFormat))
 		return err
 	}
 }

@@ -3,10 +3,12 @@ package outbound
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"strconv"
 	"time"
 
 	"roundhouse/codec/lane"
+	"roundhouse/server/logfile"
 )
 
 // RecordHeader names the columns of the enabler's records, one of which is written for each request: time is when it began, i: is an id or a code, c: a count,
@@ -18,9 +20,19 @@ import (
 //	connect      until there was a connection                                  up.out  from there to the end of the request
 //	rtp          from the end of the request to the head of the answer         dn.in   reading the answer
 //	dn.out       waiting for the lane and its credit                           flags   1 session, 2 upgrade, 4 connection used before, 8 sent twice
-func RecordHeader() []byte { return []byte(recordHeader) }
+//
+// With the log format rs a record is a line of the log, which says the time itself.
+func RecordHeader(format string) []byte {
+	if format == rsFormat {
+		b := logfile.AppendHead(nil, slog.LevelInfo, time.Now(), 0, logfile.Index{})
+		return append(b, "OER "+recordColumns...)
+	}
+	return []byte("OER# time " + recordColumns)
+}
 
-const recordHeader = "OER# time i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
+const rsFormat = "rs" // of the log: the lines of the original
+
+const recordColumns = "i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
 	"m:total m:connect m:up.out m:rtp m:dn.in m:dn.out x:flags backend:string ua:string affinity:string cookie:string error:string label:string\n"
 
 // seen is what is measured of a request. Times count from its beginning; 0: it has not happened.
@@ -146,7 +158,12 @@ func (sh *shard) record(s *stream, total time.Duration) {
 	if sh.e.cfg.LogFormat == "json" {
 		b = appendJSONRecord(b, s.seen.began, numbers[:], s.flags(), texts[:])
 	} else {
-		b = s.seen.began.UTC().AppendFormat(append(b, "OER "...), "2006-01-02T15:04:05.000Z")
+		if sh.e.cfg.LogFormat == rsFormat {
+			index := logfile.Index{2: int64(s.seen.socket), 3: numbers[1]} // counted from 1, as they should be
+			b = append(logfile.AppendHead(b, slog.LevelInfo, sh.loop.Now(), int64(sh.loop.Index()), index), "OER"...)
+		} else {
+			b = s.seen.began.UTC().AppendFormat(append(b, "OER "...), "2006-01-02T15:04:05.000Z")
+		}
 		for _, v := range numbers {
 			b = strconv.AppendInt(append(b, ' '), v, 10)
 		}
@@ -202,7 +219,7 @@ func appendRecordText(dst, text []byte) []byte {
 
 // recordNames are the names of the columns, without their kinds.
 var recordNames = func() (names []string) {
-	for _, column := range bytes.Fields([]byte(recordHeader))[2:] { // but for the time
+	for _, column := range bytes.Fields([]byte(recordColumns)) {
 		kind, name, _ := bytes.Cut(column, []byte{':'})
 		if string(name) == "string" {
 			name = kind
