@@ -202,7 +202,11 @@ func (s *Source) make(cert, key, roots []byte) (*pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certs: %s, %s: %w", s.files.Cert, s.files.Key, err)
 	}
-	p := &pair{cfg: &tls.Config{MinVersion: s.base.MinVersion, NextProtos: s.files.Protocols, Certificates: []tls.Certificate{chain}}}
+	p := &pair{cfg: &tls.Config{
+		MinVersion: s.base.MinVersion, NextProtos: s.files.Protocols, Certificates: []tls.Certificate{chain},
+		// Small records at the start of a connection would let a browser read sooner; a body of 64 KiB goes twice as fast without.
+		DynamicRecordSizingDisabled: true,
+	}}
 	p.notAfter = chain.Leaf.NotAfter
 	if s.files.ClientCA == "" {
 		return p, nil
