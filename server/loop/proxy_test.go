@@ -73,7 +73,7 @@ func checkProxied(t *testing.T, name string, nc net.Conn, header string, opened 
 			t.Fatal(err)
 		}
 	}
-	conn := nc
+	var conn net.Conn
 	switch {
 	case !atOnce:
 		for i := range header {

@@ -167,7 +167,7 @@ func (l *link) maybeJoin() {
 	l.opening.Stop()
 	l.joined = true
 	l.s.stats.lanes.Add(1)
-	l.tell("lane up", "lane", l.key.number, "remote", l.remote, "form", l.down)
+	l.tell("lane up", "lane", l.key.number, "remote", l.remote, "form", l.down.String())
 	if l.server != nil {
 		l.join()
 	}
