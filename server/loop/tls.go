@@ -153,7 +153,7 @@ func (m *memConn) SetWriteDeadline(t time.Time) error {
 
 func (t *tlsState) buffer() *bytebufferpool.ByteBuffer {
 	if t.plain == nil {
-		t.plain = bytebufferpool.Get()
+		t.plain = t.mem.c.loop.spares.get()
 	}
 	return t.plain
 }
@@ -174,7 +174,7 @@ func (t *tlsState) seal(closing bool) {
 		_, _ = t.conn.Write(t.plain.B)
 	}
 	if t.plain != nil {
-		bytebufferpool.Put(t.plain)
+		t.mem.c.loop.spares.put(t.plain)
 		t.plain = nil
 	}
 	if closing && !t.bye {
