@@ -52,6 +52,19 @@ func (s *socket) broken() error {
 	return err
 }
 
+// Arrived is how much the kernel holds that has not been read from a connection, in bytes; 0 when it cannot tell. It costs a system call. Only the
+// connection's loop may ask.
+func Arrived(c *Conn) int {
+	if c.sock.fd < 0 {
+		return 0
+	}
+	n, err := unix.IoctlGetInt(c.sock.fd, unix.SIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // unacked is how many bytes the kernel holds that the peer has not acknowledged; 0 when it cannot tell.
 func (s *socket) unacked() int {
 	n, err := unix.IoctlGetInt(s.fd, unix.SIOCOUTQ)

@@ -79,7 +79,9 @@ func (c *client) expired() {
 		return
 	}
 	switch c.phase {
-	case phaseIdle, phasePage:
+	case phaseIdle:
+		c.closeIdle()
+	case phasePage:
 		c.conn.Close()
 	case phaseHead:
 		c.refuse(failClientTimeout, failClientTimeout.status, "The head of the request did not arrive in time.")
@@ -268,6 +270,17 @@ func (c *client) nextRequest() {
 	}
 }
 
+// closeIdle closes a connection that waits for a request, unless one has just come: the kernel has it, and the loop is about to read it. A
+// load balancer would see it lost, and would not send a POST again.
+func (c *client) closeIdle() {
+	const look = 100 * time.Millisecond
+	if loop.Arrived(c.conn) > 0 {
+		c.enter(phaseIdle, look)
+		return
+	}
+	c.conn.Close()
+}
+
 // lastRequest gives an idle connection a moment to bring one more request: it may be on its way, and would be lost.
 func (c *client) lastRequest() {
 	grace := c.s.view.cfg.DrainGrace
@@ -275,7 +288,7 @@ func (c *client) lastRequest() {
 		grace = c.s.view.cfg.Relay.IdleTimeout // there is no hurry: its next request is the last one that it gets answered here
 	}
 	if grace == 0 {
-		c.conn.Close()
+		c.closeIdle()
 		return
 	}
 	c.enter(phaseIdle, min(grace, c.s.view.cfg.Relay.IdleTimeout))
