@@ -42,7 +42,7 @@ func TestDocsFarm(t *testing.T) {
 		changes := []string{
 			`":8080"`, fmt.Sprintf("%q", plain[i]), `":8443"`, fmt.Sprintf("%q", secure[i]), `":8081"`, fmt.Sprintf("%q", admin[i]),
 			`"192.0.2.10", "192.0.2.11"`, `"127.0.0.1"`, "/etc/roundhouse/fullchain.pem", cert, "/etc/roundhouse/privkey.pem", key,
-			"/var/log/roundhouse/access.log", filepath.Join(dir, fmt.Sprint("access", i)), `drain_delay = "3s"`, `drain_delay = "100ms"`,
+			"/var/log/roundhouse/access.log", filepath.Join(dir, fmt.Sprint("access", i)), `drain_delay = "3s"`, `drain_delay = "100ms"`, `drain_grace = "5s"`, `drain_grace = "100ms"`,
 		}
 		for n := range 3 {
 			_, port := split(t, secure[n])

@@ -70,6 +70,15 @@ type listener struct {
 	closed        chan struct{}
 }
 
+// SyscallConn gives access to the socket, for those who want to know how it is. The error is that of a listener without a descriptor.
+func (l *listener) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := l.Listener.(syscall.Conn)
+	if !ok {
+		return nil, errors.New("handover: it has no descriptor")
+	}
+	return sc.SyscallConn()
+}
+
 // Accept waits, with a listener that was inherited, until this process is ready: until then the old process accepts.
 func (l *listener) Accept() (net.Conn, error) {
 	if l.gate != nil {
@@ -170,11 +179,7 @@ func bound(has, wanted net.Addr) bool {
 // duplicate returns a descriptor of the socket, close-on-exec. The flags that it shares with the listener stay as they are: a
 // listener that blocks would hold up who closes it.
 func (l *listener) duplicate() (fd int, err error) {
-	sc, ok := l.Listener.(syscall.Conn)
-	if !ok {
-		return -1, errors.New("handover: it has no descriptor")
-	}
-	raw, err := sc.SyscallConn()
+	raw, err := l.SyscallConn()
 	if err != nil {
 		return -1, err
 	}

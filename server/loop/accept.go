@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // AcceptOptions says what becomes of the connections of a listener.
@@ -69,9 +72,36 @@ func (a *Acceptor) Close() {
 	g.mu.Unlock()
 	if mine {
 		close(a.quit)
+		a.emptyQueue()
 		a.ln.Close()
 	}
 	<-a.done
+}
+
+// emptyQueue waits, for a moment at most, until nothing is in the listener's queue: what is there when it closes is reset, and may have
+// been sent a request already.
+func (a *Acceptor) emptyQueue() {
+	const most, step = 50 * time.Millisecond, 100 * time.Microsecond
+	sc, ok := a.ln.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	for until := time.Now().Add(most); time.Now().Before(until); {
+		waiting := uint32(0)
+		err := raw.Control(func(fd uintptr) {
+			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil { // no TCP: it cannot tell
+				waiting = info.Unacked // of a listener: the length of its queue
+			}
+		})
+		if err != nil || waiting == 0 {
+			return
+		}
+		time.Sleep(step)
+	}
 }
 
 func (g *Group) closeAcceptors() {
