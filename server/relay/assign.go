@@ -94,6 +94,9 @@ func (x *exchange) begin(server *farm.Server, to *link) {
 
 // open gives the request a stream on a lane and sends its head, and what has come of its body if that is not the first time.
 func (x *exchange) open(to *link) bool {
+	if len(x.req.kept) > int(to.window) { // the enabler could not take it at once
+		return false
+	}
 	id, ok := to.streams.Alloc(x)
 	if !ok {
 		return false
@@ -246,9 +249,6 @@ func (x *exchange) again(from *farm.Server) bool {
 
 // reopen sends the request a second time.
 func (x *exchange) reopen(server *farm.Server, to *link) bool {
-	if len(x.req.kept) > int(to.window) {
-		return false
-	}
 	x.retried, x.server = true, server
 	if !x.open(to) {
 		return false
