@@ -80,7 +80,7 @@ func (c *client) expired() {
 	}
 	switch c.phase {
 	case phaseIdle:
-		c.closeIdle()
+		closeIdle(c)
 	case phasePage:
 		c.conn.Close()
 	case phaseHead:
@@ -272,7 +272,7 @@ func (c *client) nextRequest() {
 
 // closeIdle closes a connection that waits for a request, unless one has just come: the kernel has it, and the loop is about to read it. A
 // load balancer would see it lost, and would not send a POST again.
-func (c *client) closeIdle() {
+func closeIdle(c *client) {
 	const look = 100 * time.Millisecond
 	if loop.Arrived(c.conn) > 0 {
 		c.enter(phaseIdle, look)
@@ -288,7 +288,7 @@ func (c *client) lastRequest() {
 		grace = c.s.view.cfg.Relay.IdleTimeout // there is no hurry: its next request is the last one that it gets answered here
 	}
 	if grace == 0 {
-		c.closeIdle()
+		closeIdle(c)
 		return
 	}
 	c.enter(phaseIdle, min(grace, c.s.view.cfg.Relay.IdleTimeout))
