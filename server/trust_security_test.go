@@ -158,14 +158,14 @@ func checkClientSecurity(t *testing.T, what string, resp *http.Response, state s
 
 // enablerCall are the fields of a call for the list of relay servers.
 func enablerCall(farm, id, run string, more ...string) []string {
-	return append([]string{"Ias-Rs-Op", "peers", "Ias-Rs-Proto", "1", "Ias-Rs-Farm", farm, "Ias-Rs-Server", id, "Ias-Rs-Oe-Id", run}, more...)
+	return append([]string{"Ias-Rs-Op", "peers", "Ias-Rs-Proto", "2", "Ias-Rs-Farm", farm, "Ias-Rs-Server", id, "Ias-Rs-Oe-Id", run}, more...)
 }
 
-// signed is the value of Ias-Rs-Auth for a POST.
+// signed is the value of Ias-Rs-Auth for that call.
 func signed(token, farm, id, run string, at time.Time, nonce [16]byte) string {
 	ts, n, key := strconv.FormatInt(at.Unix(), 10), hex.EncodeToString(nonce[:]), sha256.Sum256([]byte(token))
 	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte("POST|" + farm + "|" + id + "|" + run + "|" + ts + "|" + n))
+	mac.Write([]byte(strings.Join([]string{"Ias-Rs-Proto: 2", "POST", "peers", farm, id, run, "", "", ts, n}, "\n")))
 	return ts + "," + n + "," + hex.EncodeToString(mac.Sum(nil))
 }
 
@@ -237,7 +237,7 @@ func TestAcceptance03(t *testing.T) {
 		{"certificate of another", secured, "client-1", sign("secret", "f", "cert"), "401 2001"},
 		{"certificate", secured, "enabler-1", sign("secret", "f", "cert"), "200 "},
 		{"no token is demanded", plain, "", enablerCall("f", "open", "r1"), "200 "},
-		{"other protocol", plain, "", append(enablerCall("f", "open", "r1"), "Ias-Rs-Proto", "2"), "426 2006"},
+		{"other protocol", plain, "", append(enablerCall("f", "open", "r1"), "Ias-Rs-Proto", "3"), "426 2006"},
 	}
 	for _, row := range rows {
 		resp := calling(t, s.httpClient(t, row.subject), "POST", row.url, row.fields...)

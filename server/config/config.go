@@ -130,7 +130,7 @@ type RelayTrust struct {
 	// Secret that signs session ids, the same at all relay servers of the farm, 16 bytes or more of random text. Empty: made of the farm's tokens, so that it is the same
 	// where the configuration is.
 	AffinityKey string `toml:"affinity_key" unit:"secret"`
-	// Whether an enabler may send its token in clear over plain HTTP. No: only over TLS, or as an HMAC.
+	// Whether an enabler may show over plain HTTP what others could use again: its token in clear, or the signature of an earlier release. No: only over TLS.
 	PlainTokens bool `toml:"plain_tokens"`
 	// Which enablers of farms and servers that are not configured are let in: off, token:SECRET, or GLOB=SECRET;GLOB=SECRET of the
 	// names of farms, where * is any text and ? one character. Such a farm is there as long as its enablers are, and ten minutes more.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"roundhouse/codec/http1"
@@ -140,11 +139,11 @@ func (r *route) connect(ctx context.Context) (nc net.Conn, err error) {
 	return c, nil
 }
 
-// head is the head of a call to the server URL without its last line end; more fields may be given, each with its line end.
-func (e *Enabler) head(r *route, method, op string, more ...string) []byte {
-	b := append([]byte(nil), method+" "+r.target+" HTTP/1.1\r\nHost: "+r.host+"\r\nUser-Agent: "+userAgent()+"\r\n"+r.auth...)
-	for _, f := range e.identity(method, op) {
+// head is the head of a call to the server URL, and ends with rest: more fields, each with its line end, and an empty line.
+func (e *Enabler) head(r *route, p purpose, rest string) []byte {
+	b := append([]byte(nil), p.method+" "+r.target+" HTTP/1.1\r\nHost: "+r.host+"\r\nUser-Agent: "+userAgent()+"\r\n"+r.auth...)
+	for _, f := range e.identity(p) {
 		b = append(b, f[0]+": "+f[1]+"\r\n"...)
 	}
-	return append(b, strings.Join(more, "")...)
+	return append(b, rest...)
 }

@@ -24,31 +24,47 @@ type self struct {
 	clock atomic.Int64 // how far the relays' clock is ahead of ours, in nanoseconds
 }
 
-// identity are the fields by which the enabler says who it is.
-func (e *Enabler) identity(method, op string) [][2]string {
-	f := [][2]string{{"Ias-Rs-Op", op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", "1"},
+// purpose is what a call to a relay server is for.
+type purpose struct {
+	method, op string
+	lane       string // which one, and which of its bodies; empty: the call is for none
+	instance   string // the process of the relay server that it is for, as far as it is known
+}
+
+// proto is the version of our calls.
+const proto = "2"
+
+// identity are the fields by which the enabler says who it is, and what it calls for.
+func (e *Enabler) identity(p purpose) [][2]string {
+	f := [][2]string{{"Ias-Rs-Op", p.op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", proto},
 		{"Ias-Rs-Oe-Id", e.self.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
 	if len(e.self.macs) > 0 {
 		f = append(f, [2]string{"Ias-Rs-Mac", strings.Join(e.self.macs, ",")})
 	}
+	if p.lane != "" {
+		f = append(f, [2]string{"Ias-Rs-Lane", p.lane})
+	}
+	if p.instance != "" {
+		f = append(f, [2]string{"Ias-Rs-Instance", p.instance})
+	}
 	if e.cfg.Token != "" {
-		f = append(f, [2]string{"Ias-Rs-Auth", e.sign(method)})
+		f = append(f, [2]string{"Ias-Rs-Auth", e.sign(p)})
 	}
 	return f
 }
 
 // sign proves that we know the token without telling it: TS,NONCE,MAC with the time in seconds of the Unix epoch, 16 random bytes
-// and HMAC-SHA256("METHOD|farm|server|run|TS|NONCE"), both in hexadecimal. The key is the SHA-256 of the token: a relay whose
+// and an HMAC-SHA256 over what the call says, a line each, both in hexadecimal. The key is the SHA-256 of the token: a relay whose
 // configuration has only that can check it, too.
-func (e *Enabler) sign(method string) string {
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails: crypto/rand
+func (e *Enabler) sign(p purpose) string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand
 	ts := strconv.FormatInt(time.Now().Add(time.Duration(e.self.clock.Load())).Unix(), 10)
-	said := ts + "," + hex.EncodeToString(nonce[:])
+	nonce := hex.EncodeToString(random[:])
 	key := sha256.Sum256([]byte(e.cfg.Token))
 	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(strings.Join([]string{method, e.cfg.Farm, e.cfg.ID, e.self.run, strings.Replace(said, ",", "|", 1)}, "|")))
-	return said + "," + hex.EncodeToString(mac.Sum(nil))
+	mac.Write([]byte(strings.Join([]string{"Ias-Rs-Proto: " + proto, p.method, p.op, e.cfg.Farm, e.cfg.ID, e.self.run, p.lane, p.instance, ts, nonce}, "\n")))
+	return ts + "," + nonce + "," + hex.EncodeToString(mac.Sum(nil))
 }
 
 // clockSlack is how much the clock of a relay may differ from ours before we go by that.

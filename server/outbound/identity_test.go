@@ -25,7 +25,7 @@ func TestSign(t *testing.T) {
 	seen := map[string]bool{}
 	for _, ahead := range []time.Duration{0, time.Hour} {
 		e.self.clock.Store(int64(ahead))
-		said := strings.Split(e.sign("POST"), ",")
+		said := strings.Split(e.sign(purpose{method: "POST", op: "down", lane: "4711.x/3", instance: "theirs"}), ",")
 		if len(said) != 3 || len(said[1]) != 32 || seen[said[1]] {
 			t.Fatal("said", said)
 		}
@@ -35,7 +35,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("time %s: %v off, %v", said[0], d, err)
 		}
 		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte("POST|F|S|4711|" + said[0] + "|" + said[1]))
+		mac.Write([]byte("Ias-Rs-Proto: 2\nPOST\ndown\nF\nS\n4711\n4711.x/3\ntheirs\n" + said[0] + "\n" + said[1]))
 		if want := hex.EncodeToString(mac.Sum(nil)); said[2] != want {
 			t.Errorf("said %s, want %s", said[2], want)
 		}

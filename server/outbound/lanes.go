@@ -33,6 +33,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 	defer outliving.Wait()
 	var old []*link
 	pause := newBackoff(e.cfg.Retry)
+	introduced := false // by the relay server, since a lane was up: it has named its process
 	for {
 		k := e.openLane(spec)
 		var err error
@@ -41,6 +42,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			k.wasUp(pause)
 		case <-k.goes:
 			long := k.wasUp(pause)
+			introduced = false
 			e.log.Info("the relay ends a lane; opening another one", "relay", spec.peer.Host, "lane", spec.number)
 			if old = append(old, k); len(old) > maxOld {
 				old[0].s.loop.Post(old[0].cut)
@@ -57,6 +59,11 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			return
 		}
 		e.correctClock(err)
+		introduced = introduced && k.up.Load() == 0
+		if spec.t.met(err) && !introduced {
+			introduced = true
+			continue
+		}
 		wait := pause.after(err)
 		if next, _, _ := spec.t.next(); next != k.form { // a refusal that stands does not stand for another form
 			pause.reset()

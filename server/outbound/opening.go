@@ -70,7 +70,8 @@ func (k *link) call(ask func(*loop.Conn) loop.Session) {
 
 // callHead is the head of a request to the server URL. which body of the lane it is, with a slash before it, may be empty.
 func (k *link) callHead(method, op, body, rest string) []byte {
-	return k.s.e.head(k.route, method, op, "Ias-Rs-Lane: ", k.run(), "/", strconv.Itoa(k.spec.number), body, "\r\n", rest)
+	p := purpose{method: method, op: op, lane: k.run() + "/" + strconv.Itoa(k.spec.number) + body, instance: k.spec.t.instance()}
+	return k.s.e.head(k.route, p, rest)
 }
 
 // run names this opening of the lane: a new one must not be taken for the half of an old one.

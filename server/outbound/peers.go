@@ -32,7 +32,8 @@ type peerList struct {
 	Features []string   `json:"features"`
 	Limits   peerLimits `json:"limits"`
 
-	useless []peer // those that are not reachable in the way that -cr asks for
+	instance string // of the relay server that has answered; empty: it has none
+	useless  []peer // those that are not reachable in the way that -cr asks for
 }
 
 // peerLimits are what a relay server asks of the enablers of a back-end server; 0: nothing.
@@ -45,7 +46,7 @@ type peerLimits struct {
 // offer is what the list says of the relay servers, within bounds.
 func (l *peerList) offer() offer {
 	return offer{length: slices.Contains(l.Features, "length"), socket: slices.Contains(l.Features, "ws"),
-		pad: min(max(l.Limits.Pad, 0), laneio.MaxPad)}
+		pad: min(max(l.Limits.Pad, 0), laneio.MaxPad), instance: l.instance}
 }
 
 // Bounds of what is believed of a list of peers.
@@ -223,7 +224,7 @@ func (e *Enabler) fetchPeers(ctx context.Context, i int) (*peerList, error) {
 	}
 	defer nc.Close() // what is wrong has been seen before
 	defer limit(ctx, nc)()
-	if _, err := nc.Write(e.head(way, http.MethodPost, "peers", "Content-Length: 0\r\nConnection: close\r\n\r\n")); err != nil {
+	if _, err := nc.Write(e.head(way, purpose{method: http.MethodPost, op: "peers"}, "Content-Length: 0\r\nConnection: close\r\n\r\n")); err != nil {
 		return nil, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(nc, maxList)), nil)
@@ -241,6 +242,7 @@ func (e *Enabler) fetchPeers(ctx context.Context, i int) (*peerList, error) {
 	if err != nil {
 		return nil, err
 	}
+	list.instance = instanceOf(resp.Header)
 	e.takeLimits(list.Limits)
 	return list, nil
 }

@@ -21,6 +21,8 @@ type refusal struct {
 	date   time.Time     // by the clock of who answered; zero: unknown
 	after  time.Duration // until it is worth asking again; 0: unknown
 	text   string        // the beginning of the body
+
+	instance string // the process of the relay server, as it calls itself; empty: it does not
 }
 
 // maxRefusalText is how much of a refusal's body is shown, in bytes.
@@ -37,12 +39,22 @@ func newRefusal(q *http1.Response, body []byte) *refusal {
 
 func refusalOf(q *http.Response, body []byte) *refusal {
 	r := &refusal{status: q.StatusCode, text: strings.TrimSpace(string(body[:min(len(body), maxRefusalText)]))}
-	r.date, _ = http.ParseTime(q.Header.Get("Date"))                              // zero when it is none
+	r.date, _ = http.ParseTime(q.Header.Get("Date")) // zero when it is none
+	r.instance = instanceOf(q.Header)
 	r.number, _ = strconv.Atoi(q.Header.Get("Ias-Rs-Error"))                      // 0 when it is none
 	if n, err := strconv.Atoi(q.Header.Get("Retry-After")); err == nil && n > 0 { // a date would need a clock that is right
 		r.after = time.Duration(min(n, mostRetryAfter)) * time.Second
 	}
 	return r
+}
+
+// instanceOf is the name of a relay server's process in an answer; empty: there is none, or one that no relay server has.
+func instanceOf(h http.Header) string {
+	const longest = 64
+	if name := h.Get("Ias-Rs-Instance"); len(name) <= longest {
+		return name
+	}
+	return ""
 }
 
 // mostRetryAfter bounds for how long a relay may tell us to stay away, in seconds.
@@ -81,6 +93,7 @@ const (
 	numberDuplicate    = 2005
 	numberVersion      = 2006
 	numberShutdown     = 2007
+	numberStale        = 2010
 )
 
 // advice is advice, with what the relay's configuration would have to say of this machine when that may be what is wrong.
@@ -132,6 +145,8 @@ func (r *refusal) advice() string {
 		return "another enabler serves this farm and id: end it, or choose another id"
 	case numberVersion:
 		return "relay and enabler are too far apart: use the same release of both"
+	case numberStale:
+		return "calls for one relay server reach several: each needs an address of its own in the relay's configuration, see relay.server"
 	case numberShutdown:
 		return "the relay server is ending; the enabler comes back to it"
 	}

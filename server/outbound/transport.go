@@ -34,12 +34,14 @@ type transport struct {
 	worked bool       // a lane of this form has been proved
 	failed int        // lanes of this form that were not proved, in a row
 	offer  offer
+	meet   string // the process of the relay server, by its own name; empty: unknown
 }
 
 // offer is what the list of relay servers says that these can do.
 type offer struct {
 	length, socket bool
-	pad            int // bytes after each burst over HTTP; 0: none
+	pad            int    // bytes after each burst over HTTP; 0: none
+	instance       string // of who has made the offer: one of the relay servers
 }
 
 // patient is how many lanes may fail, for reasons that are rather not the form's, in a form that has worked before.
@@ -58,9 +60,31 @@ func (t *transport) offered(o offer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.offer = o
+	if t.meet == "" { // a guess, and right when there is one relay server
+		t.meet = o.instance
+	}
 	if t.form == formLength && !o.length || t.form == formSocket && !o.socket && t.wish != "ws" {
 		t.form, t.worked, t.failed = formChunked, false, 0
 	}
+}
+
+// instance is the process of the relay server that calls are for, as far as it is known.
+func (t *transport) instance() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.meet
+}
+
+// met takes the name that a relay server gives itself when it refuses a call for another process than it is. False: err is something else.
+func (t *transport) met(err error) bool {
+	r, ok := refused(err)
+	if !ok || r.number != numberStale || r.instance == "" {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.meet = r.instance
+	return true
 }
 
 // next says in which form a lane is to be opened, how much padding it needs, in bytes, and whether it has to be proved: where the
@@ -135,22 +159,18 @@ var (
 
 // judge finds out what a failure says of a form.
 func judge(f form, err error) guilt {
-	var r *refusal
-	var stray *laneio.StrayError
 	switch {
 	case err == nil, errors.Is(err, errNoLane), errors.Is(err, errCut):
 		return notForm
 	case errors.Is(err, errUnproved), errors.Is(err, errOpening):
 		return isForm
-	case errors.As(err, &r):
-	case errors.As(err, &stray):
-		if r = refusalIn(stray); r == nil {
-			return isForm
-		}
-	default:
-		return maybeForm
 	}
+	r, ok := refused(err)
 	switch {
+	case !ok && errors.As(err, new(*laneio.StrayError)):
+		return isForm
+	case !ok:
+		return maybeForm
 	case r.number == numberRequest: // what came to the relay is not what we sent
 		return isForm
 	case r.number != 0: // the relay itself does not want us
@@ -169,12 +189,8 @@ const numberRequest = 2008
 
 // wantsLength tells whether a proxy has refused a body because it was chunked.
 func wantsLength(err error) bool {
-	var stray *laneio.StrayError
-	if !errors.As(err, &stray) {
-		return false
-	}
-	r := refusalIn(stray)
-	if r == nil {
+	r, ok := refused(err)
+	if !ok || !errors.As(err, new(*laneio.StrayError)) {
 		return false
 	}
 	switch r.status {
@@ -182,6 +198,18 @@ func wantsLength(err error) bool {
 		return true
 	}
 	return false
+}
+
+// refused finds a refusal in an error, also one that came while our body was still on its way.
+func refused(err error) (r *refusal, ok bool) {
+	var stray *laneio.StrayError
+	switch {
+	case errors.As(err, &r):
+		return r, true
+	case errors.As(err, &stray):
+		r = refusalIn(stray)
+	}
+	return r, r != nil
 }
 
 // refusalIn reads an answer that came too early; nil when it is none.

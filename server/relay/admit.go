@@ -4,9 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"roundhouse/codec/http1"
@@ -15,7 +13,7 @@ import (
 
 // call is what an enabler says of itself in the fields of a request to the server URL.
 type call struct {
-	op, farm, server, token, auth, proto, run, lane, macs string
+	op, farm, server, token, auth, proto, run, lane, macs, instance string
 }
 
 func readCall(fields []http1.Field) (c call) {
@@ -43,6 +41,8 @@ func readCall(fields []http1.Field) (c call) {
 			c.lane = value
 		case "ias-rs-mac":
 			c.macs = value
+		case "ias-rs-instance":
+			c.instance = value
 		}
 	}
 	return c
@@ -75,8 +75,8 @@ func (k *call) admit(c *client, q *http1.Request) (as credential, no refusal) {
 	switch {
 	case k.op == "":
 		return as, refusal{failure: failOERequest, text: "This is the URL for outbound enablers: Ias-Rs-Op is missing."}
-	case k.proto != "1":
-		return as, refusal{failure: failOEVersion, text: "Ias-Rs-Proto is not 1, the only version known here."}
+	case k.proto != protoFirst && k.proto != protoBound:
+		return as, refusal{failure: failOEVersion, text: "Ias-Rs-Proto is not 1 or 2, the versions known here."}
 	}
 	if len(k.run) > maxRun {
 		return as, refusal{failure: failOERequest, text: "Ias-Rs-Oe-Id is too long."}
@@ -182,8 +182,8 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 	if wait := gate.suspects.wait(who, now); wait > 0 {
 		return refusal{failure: failOEThrottled, text: "Too many wrong tokens have come from this address.", after: wait}
 	}
-	if k.auth == "" && k.token != "" && !c.https && !c.s.view.cfg.Relay.Trust.PlainTokens {
-		return refusal{failure: failUnauthorized, text: "A token in clear is not taken over plain HTTP: use HTTPS, or Ias-Rs-Auth."}
+	if no = k.readable(c); no.failure != nil {
+		return no
 	}
 	signed, wellFormed := readSignature(k.auth)
 	right := 0
@@ -204,78 +204,6 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 		return no
 	}
 	return gate.nonces.take(signed, time.Now())
-}
-
-// signature is the value of Ias-Rs-Auth: the time in seconds of the Unix epoch, a nonce in hexadecimal, and what proves that whoever made it
-// has the token.
-type signature struct {
-	ts    int64
-	text  string // ts and nonce as they were written, with | between
-	nonce [16]byte
-	mac   [sha256.Size]byte
-}
-
-func readSignature(s string) (sig signature, ok bool) {
-	ts, rest, _ := strings.Cut(s, ",")
-	nonce, mac, _ := strings.Cut(rest, ",")
-	ts, nonce, mac = strings.TrimSpace(ts), strings.TrimSpace(nonce), strings.TrimSpace(mac)
-	if len(ts) == 0 || len(ts) > 12 || len(nonce) != 2*len(sig.nonce) || len(mac) != 2*len(sig.mac) {
-		return sig, false
-	}
-	seconds, errTime := strconv.ParseUint(ts, 10, 63)
-	_, errNonce := hex.Decode(sig.nonce[:], []byte(nonce))
-	_, errMAC := hex.Decode(sig.mac[:], []byte(mac))
-	sig.ts, sig.text = int64(seconds), ts+"|"+nonce
-	return sig, errTime == nil && errNonce == nil && errMAC == nil
-}
-
-// expect is the right mac of a call for a token with that digest.
-func (sig *signature) expect(key [sha256.Size]byte, method string, k *call) []byte {
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(method + "|" + k.farm + "|" + k.server + "|" + k.run + "|" + sig.text))
-	return mac.Sum(nil)
-}
-
-// signatureLife is how far the clock of an enabler may be from ours.
-const signatureLife = 300 * time.Second
-
-// nonces are those of signatures that were right, so that none counts twice. Any goroutine; enablers' calls alone look.
-type nonces struct {
-	mu            sync.Mutex // guards the rest
-	fresh, stale  map[[16]byte]struct{}
-	turned        time.Time // when fresh was empty
-	mostForTest   int       // 0: maxNonces
-	refusedAtMost int64     // signatures that were refused because there were too many
-}
-
-// maxNonces bounds each half of the memory for nonces; more are refused until the next turn.
-const maxNonces = 1 << 18
-
-// take accepts a signature, whose mac is right, once, while it is not too old.
-func (n *nonces) take(sig signature, now time.Time) (no refusal) {
-	if d := now.Unix() - sig.ts; d > int64(signatureLife/time.Second) || d < -int64(signatureLife/time.Second) {
-		return refusal{failure: failUnauthorized, text: "The time in Ias-Rs-Auth is too far from that of the relay server: see Date."}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now.Sub(n.turned) > 2*signatureLife { // what is thrown away was taken so long ago that its time is over
-		n.stale, n.fresh, n.turned = n.fresh, map[[16]byte]struct{}{}, now
-	}
-	_, fresh := n.fresh[sig.nonce]
-	_, stale := n.stale[sig.nonce]
-	most := maxNonces
-	if n.mostForTest > 0 {
-		most = n.mostForTest
-	}
-	switch {
-	case fresh || stale:
-		return refusal{failure: failUnauthorized, text: "The nonce in Ias-Rs-Auth has been used before."}
-	case len(n.fresh) >= most:
-		n.refusedAtMost++
-		return refusal{failure: failBusy, text: "Too many enablers have called.", after: time.Minute}
-	}
-	n.fresh[sig.nonce] = struct{}{}
-	return no
 }
 
 // still tells whether the enabler would be let in under this view, by what it presented when it came.

@@ -231,10 +231,15 @@ func (c *client) rejectWith(q *http1.Request, f *failure, a answer, text string)
 	if c.s.asked != nil {
 		a.pages = c.s.asked.pages
 	}
-	a.close = !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
+	a.close = endsWith(c, q)
 	c.s.logFailure(c, f, string(q.Path), text)
 	c.s.logRefused(c, q, a.status, f)
 	c.send(f, a, text)
+}
+
+// endsWith tells whether the connection ends with the relay's own answer to a request.
+func endsWith(c *client, q *http1.Request) bool {
+	return !q.KeepAlive || q.Chunked || q.ContentLength > 0 || q.Upgrade || c.s.relay.draining.Load()
 }
 
 // refuse answers what cannot be read as a request with a failure, and closes.

@@ -21,6 +21,10 @@ func (c *client) enabler(q *http1.Request) {
 	if waits {
 		return
 	}
+	if no.failure == failOEStale {
+		tellInstance(c, q, no)
+		return
+	}
 	if no.failure != nil {
 		c.s.relay.log.Warn("enabler refused", "error", no.failure.name, "reason", no.text, "farm", k.farm, "server", k.server,
 			"mac", strings.Join(as.macs, "!"), "remote", string(c.ip))
@@ -72,7 +76,8 @@ func (c *client) peers(q *http1.Request, k *call) {
 	if err != nil {
 		panic("BUG: relay: " + err.Error())
 	}
-	b := append(c.conn.Buffer(), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: "...)
+	b := append(c.conn.Buffer(), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+instanceField...)
+	b = append(append(b, r.gate.instance...), "\r\nContent-Length: "...)
 	b = append(appendUint(b, int64(len(body))), "\r\n"...)
 	closes := !q.KeepAlive || q.Chunked || q.ContentLength > 0
 	if closes {

@@ -56,7 +56,7 @@ const maxAnswerHead = lane.MaxControl / 2
 // the machine.
 func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64) (*Relay, error) {
 	r := &Relay{
-		log: log, group: g, began: time.Now(), machine: machineBytes,
+		log: log, group: g, began: time.Now(), machine: machineBytes, gate: gate{instance: newInstance()},
 		// The enabler has judged an answer, and written it anew: it may have grown by a few bytes and fields. A refusal here
 		// would cost the lane.
 		answers: http1.Limits{RequestLine: lane.MaxControl, Head: lane.MaxControl, Fields: 1000, Trailer: lane.MaxControl},

@@ -8,6 +8,7 @@ import (
 
 // gate is what the loops share to judge enablers. Any goroutine.
 type gate struct {
+	instance string // fixed at start: see newInstance
 	suspects suspects
 	nonces   nonces
 	claims   claims
