@@ -77,6 +77,9 @@ type Farm struct {
 	// the same with .json for programs. {{status}}, {{reason}}, {{code}}, {{name}} and {{text}} in them are replaced. At most 128 files
 	// of 64 KiB, read at the start and with each reload. Empty: none.
 	ErrorPages string `toml:"error_pages"`
+	// Whether Location, Content-Location and the Path of cookies, as the back end gives them, are made to lead through the relay for clients
+	// that came by a URL with a prefix. For back ends that do not know of the prefix.
+	RewriteLocation bool `toml:"rewrite_location"`
 	// What one farm may use.
 	Limits FarmLimits `toml:"limits"`
 }

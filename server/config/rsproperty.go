@@ -111,6 +111,7 @@ var rsFarm = map[string]rsProperty{
 	"x_eject_after":       {field: "eject_after"},
 	"x_eject_time":        {field: "eject_time"},
 	"x_error_pages":       {field: "error_pages"},
+	"x_rewrite_location":  {field: "rewrite_location"},
 	"x_max_rps":           {field: "limits.max_rps"},
 	"x_max_inflight":      {field: "limits.max_inflight"},
 	"x_max_bytes_sec":     {field: "limits.max_bytes_sec"},

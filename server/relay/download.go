@@ -72,6 +72,7 @@ func (r *response) upgrade(q *http1.Response) error {
 	r.started, r.upgraded, r.status, r.left = true, true, 101, -1
 	r.answered()
 	r.x.seen.counts.upgraded.Add(1)
+	r.x.relocate(q.Fields)
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via, Extra: r.x.session.appendTo(nil)}))
 	c.enterStream()
 	c.conn.Resume()
@@ -98,6 +99,7 @@ func (r *response) final(q *http1.Response, last bool) error {
 	r.closes = !r.x.req.keepAlive || !r.x.req.done || http1.CloseDelimited(q, &a) || r.x.s.relay.draining.Load()
 	a.Close = r.closes
 	r.chunked = r.x.req.minor == 1 && (q.Body == http1.BodyChunked || q.Body == http1.BodyUntilClose)
+	r.x.relocate(q.Fields)
 	r.x.s.path = r.x.session.appendTo(r.x.s.path[:0])
 	a.Extra = r.x.s.path
 	r.left = -1

@@ -21,8 +21,9 @@ type exchange struct {
 	began   time.Time
 	waits   time.Time // until when it may wait for a server; zero: it has not waited
 	retried bool
-	parked  bool // it waits for a server
-	orphan  bool // its farm is that of an earlier configuration, and the one in force has none of that name
+	parked  bool   // it waits for a server
+	orphan  bool   // its farm is that of an earlier configuration, and the one in force has none of that name
+	base    []byte // the part of the URL's path that leads to the farm, as it came
 
 	session session
 	req     request
@@ -113,7 +114,8 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 		c.reject(q, failBusy, "The farm has too many requests.")
 		return
 	}
-	x.session.read(q, to.base)
+	x.base = append(x.base[:0], to.base...)
+	x.session.read(q)
 	c.x = x
 	s.stats.inFlight.Add(1)
 	x.seen.begin(s, f, q.Method)

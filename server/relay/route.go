@@ -49,17 +49,22 @@ func (s *shard) route(q *http1.Request) route {
 
 // lowerHost returns the name in a Host field, without the port, in lower case. It stands in the shard's scratch.
 func (s *shard) lowerHost(host []byte) []byte {
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
-		host = host[:i]
-	}
 	s.name = s.name[:0]
-	for _, c := range host {
+	for _, c := range cutPort(host) {
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		s.name = append(s.name, c)
 	}
 	return s.name
+}
+
+// cutPort cuts the port off an authority, if there is one.
+func cutPort(authority []byte) []byte {
+	if i := bytes.LastIndexByte(authority, ':'); i >= 0 && bytes.IndexByte(authority[i:], ']') < 0 {
+		return authority[:i]
+	}
+	return authority
 }
 
 // cutPrefix removes a prefix that ends where a path segment does.

@@ -15,7 +15,6 @@ type session struct {
 	x     *exchange
 	given farm.Session // what the client presented
 	used  lane.Socket  // the connection that the answer came by
-	base  []byte       // what a cookie is for: the part of the URL's path that leads to the farm
 
 	bound bool // given is right
 	lost  bool // its server, or its connection, is gone: it gets a new id
@@ -29,14 +28,13 @@ const (
 	renewMinutes = 30      // at twice this age it is given out anew
 )
 
-// read looks for a session id in the request. base is the part of the URL's path that leads to the farm.
-func (s *session) read(q *http1.Request, base []byte) {
+// read looks for a session id in the request.
+func (s *session) read(q *http1.Request) {
 	conf := s.x.farm.conf
 	if !conf.ActiveCookie && !conf.ActiveHeader {
 		return
 	}
 	s.asks = conf.SocketLevelAffinity
-	s.base = append(s.base[:0], base...)
 	field, cookie := findSession(q.Fields)
 	text := field
 	switch {
@@ -153,7 +151,7 @@ func (s *session) appendTo(dst []byte) []byte {
 
 // appendCookieEnd appends the attributes of the cookie.
 func (s *session) appendCookieEnd(dst []byte) []byte {
-	dst = append(append(dst, "; Path="...), s.base...)
+	dst = append(append(dst, "; Path="...), cookiePath(s.x.base)...)
 	dst = append(dst, "; HttpOnly; SameSite=Lax"...)
 	if s.x.client.https {
 		dst = append(dst, "; Secure"...)

@@ -35,6 +35,7 @@ type shard struct {
 	req       http1.Request
 	resp      http1.Response
 	path      []byte
+	moved     []byte
 	name      []byte
 	sessionID []byte
 	// recorded is what record writes.
@@ -78,7 +79,7 @@ func (s *shard) release(x *exchange) {
 	}
 	x.quota.end()
 	x.req.chunks.Reset()
-	*x = exchange{session: session{base: x.session.base[:0]}, req: request{head: head[:0], kept: x.req.kept[:0], chunks: x.req.chunks}}
+	*x = exchange{base: x.base[:0], req: request{head: head[:0], kept: x.req.kept[:0], chunks: x.req.chunks}}
 	x.join()
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
