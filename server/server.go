@@ -228,7 +228,7 @@ func (s *Server) drainDoors(ctx context.Context) error {
 // reconfigure hands a new configuration to the doors and returns the keys that need a new start.
 func (s *Server) reconfigure(cfg *config.Config) (kept []string, err error) {
 	before := s.relay.Config()
-	if kept, err = s.relay.Reconfigure(cfg); err != nil { // first, with the router: they may refuse
+	if kept, err = s.relay.Reconfigure(cfg); err != nil {
 		return nil, err
 	}
 	if s.router != nil {
@@ -239,11 +239,19 @@ func (s *Server) reconfigure(cfg *config.Config) (kept []string, err error) {
 		}
 		kept = append(kept, changed...)
 	}
-	if s.engine == nil {
-		return kept, nil
+	if s.engine != nil {
+		changed, err := s.engine.Reconfigure(cfg)
+		if err != nil {
+			_, back := s.relay.Reconfigure(before)
+			if s.router != nil {
+				_, again := s.router.Reconfigure(before)
+				back = errors.Join(back, again)
+			}
+			return nil, errors.Join(err, back)
+		}
+		kept = append(kept, changed...)
 	}
-	changed, err := s.engine.Reconfigure(cfg)
-	return append(kept, changed...), err
+	return kept, nil
 }
 
 // stopTime is how long connections may take to flush what they have after the drain.

@@ -15,6 +15,7 @@ import (
 
 	"roundhouse/cmd/process"
 	"roundhouse/enginepool/proc"
+	"roundhouse/server"
 	"roundhouse/server/access"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
@@ -100,7 +101,7 @@ func load(s config.Sources, warn func(config.Warning)) (*config.Config, error) {
 }
 
 func newServe(environ []string) *cobra.Command {
-	sources := config.Sources{Environ: environ}
+	sources := config.Sources{Environ: environ, Look: server.Look}
 	var test, dump bool
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -138,6 +139,9 @@ type serving struct {
 func serveUntilSignal(cmd *cobra.Command, how serving) error {
 	var warnings []config.Warning
 	cfg, err := load(how.sources, func(w config.Warning) { warnings = append(warnings, w) })
+	if err == nil {
+		err = checkAccess(cfg, slog.New(slog.DiscardHandler)) // what it would say is said at the start
+	}
 	if err != nil {
 		return err
 	}
@@ -174,7 +178,7 @@ func openLog(cfg config.Log, truncate bool, errOut io.Writer) (io.Writer, *logfi
 }
 
 func newCheck(environ []string) *cobra.Command {
-	sources := config.Sources{Environ: environ}
+	sources := config.Sources{Environ: environ, Look: server.Look}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration: 0 when it is right, 78 and every mistake when not",

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roundhouse/cmd/process"
+	"roundhouse/server"
 	"roundhouse/server/config"
 )
 
@@ -115,7 +116,7 @@ func newRshost(environ []string) *cobra.Command {
 
 // sources says where the configuration of a server comes from. The form of the log is that of the original unless the environment says otherwise.
 func (o *rshostOptions) sources(environ []string) config.Sources {
-	s := config.Sources{Environ: environ, RSConfig: o.file, ExpandEnv: o.expand}
+	s := config.Sources{Environ: environ, RSConfig: o.file, ExpandEnv: o.expand, Look: server.Look}
 	form := "log.format=rs"
 	for _, pair := range environ {
 		if value, ok := strings.CutPrefix(pair, "ROUNDHOUSE_LOG_FORMAT="); ok {

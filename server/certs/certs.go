@@ -9,8 +9,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -74,8 +72,21 @@ func New(f Files, log *slog.Logger) (*Source, error) {
 	return s, nil
 }
 
-// Config is for the listener. It stays the same.
-func (s *Source) Config() *tls.Config { return s.base }
+// Open is New for a listener that speaks TLS only where it has a certificate: without one it returns nil.
+func Open(f Files, log *slog.Logger) (*Source, error) {
+	if f.Cert == "" {
+		return nil, nil
+	}
+	return New(f, log)
+}
+
+// Config is for the listener. It stays the same. That of a nil Source is nil: no TLS.
+func (s *Source) Config() *tls.Config {
+	if s == nil {
+		return nil
+	}
+	return s.base
+}
 
 // NotAfter is when the certificate ends to be right.
 func (s *Source) NotAfter() time.Time { return s.current.Load().notAfter }
@@ -103,6 +114,20 @@ func (s *Source) Change(f Files) error {
 	}
 	s.reported = ""
 	return nil
+}
+
+// Update is Change where f has other files than before, and Reload where it has the same. A nil Source has nothing to update.
+func (s *Source) Update(f Files) error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	before := s.files
+	s.mu.Unlock()
+	if f.Cert == before.Cert && f.Key == before.Key && f.ClientCA == before.ClientCA && f.RequireClient == before.RequireClient {
+		return s.Reload()
+	}
+	return s.Change(f)
 }
 
 // configFor is called at the beginning of each handshake, in its goroutine.
@@ -168,8 +193,8 @@ func (s *Source) readLocked(always bool) error {
 			continue
 		}
 		var err error
-		if texts[i], err = os.ReadFile(name); err != nil {
-			return fmt.Errorf("certs: %w", err)
+		if texts[i], err = readFile(name); err != nil {
+			return fmt.Errorf("certs: %s: %w", name, err)
 		}
 		part := sha256.Sum256(texts[i])
 		hash.Write(part[:])
@@ -198,32 +223,27 @@ const expiresSoon = 7 * 24 * time.Hour
 
 // make returns what the texts of the files say.
 func (s *Source) make(cert, key, roots []byte) (*pair, error) {
-	chain, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("certs: %s, %s: %w", s.files.Cert, s.files.Key, err)
+	m := s.files.judge(cert, key, roots)
+	if err := m.faults.err(s.files); err != nil {
+		return nil, err
 	}
 	p := &pair{cfg: &tls.Config{
-		MinVersion: s.base.MinVersion, NextProtos: s.files.Protocols, Certificates: []tls.Certificate{chain},
+		MinVersion: s.base.MinVersion, NextProtos: s.files.Protocols, Certificates: []tls.Certificate{m.chain},
 		// Small records at the start of a connection would let a browser read sooner; a body of 64 KiB goes twice as fast without.
 		DynamicRecordSizingDisabled: true,
 	}}
-	p.notAfter = chain.Leaf.NotAfter
-	if s.files.ClientCA == "" {
+	p.notAfter = m.chain.Leaf.NotAfter
+	if m.roots == nil {
 		return p, nil
 	}
-	p.cfg.ClientCAs, p.cfg.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+	p.cfg.ClientCAs, p.cfg.ClientAuth = m.roots, tls.VerifyClientCertIfGiven
 	if s.files.RequireClient {
 		p.cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	if !p.cfg.ClientCAs.AppendCertsFromPEM(roots) {
-		return nil, fmt.Errorf("certs: %s: %w", s.files.ClientCA, errNoCertificate)
 	}
 	t := tickets{keys: s.base, mark: fmt.Appendf(nil, "roundhouse roots %x", sha256.Sum256(roots))}
 	p.cfg.WrapSession, p.cfg.UnwrapSession = t.wrap, t.unwrap
 	return p, nil
 }
-
-var errNoCertificate = errors.New("no certificate in it")
 
 // tickets are the session tickets of clients that the same roots have vouched for.
 type tickets struct {

@@ -18,7 +18,7 @@ type Engine struct {
 	ListenUTF8 []string `toml:"listen_utf8"`
 	// Addresses to listen on for clients that come over TLS, their texts in encoding; tls_cert and tls_key are needed. Empty: none.
 	ListenTLS []string `toml:"listen_tls"`
-	// File of the certificate for listen_tls, and of those between it and its root, in PEM.
+	// File of the certificate for listen_tls, and of those between it and its root, in PEM. These files are read again when they have changed.
 	TLSCert string `toml:"tls_cert"`
 	// File of the key of tls_cert, in PEM.
 	TLSKey string `toml:"tls_key"`
@@ -173,7 +173,7 @@ type EngineDialIn struct {
 	Listen []string `toml:"listen"`
 	// Secret that an engine must present. Needed with listen.
 	Token string `toml:"token" unit:"secret"`
-	// File of the certificate, in PEM. Empty: no TLS.
+	// File of the certificate, in PEM. Empty: no TLS. These files are read again when they have changed.
 	TLSCert string `toml:"tls_cert"`
 	// File of the key of tls_cert, in PEM.
 	TLSKey string `toml:"tls_key"`

@@ -26,6 +26,8 @@ type Sources struct {
 	Strict bool
 	// ReadFile reads a file; nil: os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
+	// Look looks at what the Config names outside of itself, such as files, whether other mistakes have been found or not; nil: nobody does.
+	Look func(cfg *Config, f Findings)
 	// Echo gets each line that commands of an rtserver.cm print; nil: they go nowhere.
 	Echo func(line string)
 }
@@ -66,7 +68,11 @@ func Load(s Sources) (*Config, []Warning, error) {
 	l.requireEngine()
 	l.checkPreset()
 
-	(&checker{problems: l.problems, cfg: l.cfg, from: l.from}).check()
+	c := &checker{problems: l.problems, cfg: l.cfg, from: l.from}
+	c.check()
+	if s.Look != nil {
+		s.Look(l.cfg, Findings{c})
+	}
 	if err := l.err(); err != nil {
 		return nil, l.warnings, err
 	}

@@ -34,7 +34,7 @@ type Router struct {
 	EnableStopMsgs bool `toml:"enable_stop_msgs"`
 	// Whether messages whose time of expiration has passed are dropped.
 	EnforceExpiration bool `toml:"enforce_expiration"`
-	// File of the certificate for listeners of tls, and of those between it and its root, in PEM.
+	// File of the certificate for listeners of tls, and of those between it and its root, in PEM. These files are read again when they have changed.
 	TLSCert string `toml:"tls_cert"`
 	// File of the key of tls_cert, in PEM.
 	TLSKey string `toml:"tls_key"`
@@ -99,7 +99,7 @@ type RouterNATS struct {
 	Listen []string `toml:"listen"`
 	// Project that these clients belong to.
 	Project string `toml:"project"`
-	// File of the certificate, and of those between it and its root, in PEM. Empty: no TLS.
+	// File of the certificate, and of those between it and its root, in PEM. Empty: no TLS. These files are read again when they have changed.
 	TLSCert string `toml:"tls_cert"`
 	// File of the key of tls_cert, in PEM.
 	TLSKey string `toml:"tls_key"`

@@ -71,6 +71,16 @@ func (c *checker) check() {
 	accessChecker{routerChecker{c}}.check()
 }
 
+// Findings takes what a look at the world has found. A key is that of what names it, as relay.tls.cert; of an element of a list,
+// relay.farm[0].error_pages. It is reported with the place where the key was set.
+type Findings struct{ c *checker }
+
+// Fail reports a mistake.
+func (f Findings) Fail(key, value string, err error) { f.c.bad(key, value, err.Error()) }
+
+// Warn reports what is hardly meant.
+func (f Findings) Warn(key, text string) { f.c.hint(key, "%s", text) }
+
 // bad reports that the value of path is not what it should be.
 func (c *checker) bad(path string, value any, want string) {
 	at := c.from.at(path)

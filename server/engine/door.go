@@ -39,6 +39,7 @@ type Door struct {
 	// Any goroutine.
 	settings  atomic.Pointer[settings]
 	acceptors []*loop.Acceptor // written by Listen only
+	certs     doorCerts        // likewise
 	live      sync.Map         // *engine -> *proc.Process, until it is reaped
 	parkedOn  sync.Map         // name of a parked engine -> index of its shard
 	printers  atomic.Pointer[[]byte]
@@ -150,13 +151,8 @@ func (d *Door) prepare() {
 // listen opens the listeners.
 func (d *Door) listen() error {
 	cfg := d.settings.Load().cfg
-	clientTLS, err := tlsConfig(cfg.TLSCert, cfg.TLSKey, cfg.TLSClientCA)
-	if err != nil {
-		return fmt.Errorf("engine: tls_cert: %w", err)
-	}
-	engineTLS, err := tlsConfig(cfg.DialIn.TLSCert, cfg.DialIn.TLSKey, cfg.DialIn.TLSCA)
-	if err != nil {
-		return fmt.Errorf("engine: dial_in.tls_cert: %w", err)
+	if err := d.certs.open(cfg, d.log); err != nil {
+		return fmt.Errorf("engine: %w", err)
 	}
 	isUTF8 := cfg.Encoding == "UTF8"
 	for _, l := range []struct {
@@ -166,8 +162,8 @@ func (d *Door) listen() error {
 	}{
 		{cfg.Listen, nil, d.openClient(isUTF8, false)},
 		{cfg.ListenUTF8, nil, d.openClient(true, cfg.Client.UTFLength == "chars")},
-		{cfg.ListenTLS, clientTLS, d.openClient(isUTF8, false)},
-		{cfg.DialIn.Listen, engineTLS, d.openGuest},
+		{cfg.ListenTLS, d.certs.clients.Config(), d.openClient(isUTF8, false)},
+		{cfg.DialIn.Listen, d.certs.engines.Config(), d.openGuest},
 		{d.settings.Load().recordsAddr(), nil, openRecords(d)},
 	} {
 		for _, addr := range l.addrs {

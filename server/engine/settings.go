@@ -1,14 +1,14 @@
 package engine
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"os"
+	"fmt"
+	"log/slog"
 	"reflect"
 
 	"roundhouse/codec/oes"
 	"roundhouse/enginepool"
+	"roundhouse/server/certs"
 	"roundhouse/server/config"
 )
 
@@ -47,6 +47,9 @@ func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.certs.update(set.cfg, d.settings.Load().cfg); err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
 	old := d.settings.Swap(set)
 	d.keepLines(old, set)
 	stale := !reflect.DeepEqual(old.cfg.Types, set.cfg.Types) || !reflect.DeepEqual(old.cfg.Process, set.cfg.Process)
@@ -61,7 +64,8 @@ func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
 		{"engine.listen", old.cfg.Listen, set.cfg.Listen},
 		{"engine.listen_utf8", old.cfg.ListenUTF8, set.cfg.ListenUTF8},
 		{"engine.listen_tls", old.cfg.ListenTLS, set.cfg.ListenTLS},
-		{"engine.dial_in", old.cfg.DialIn, set.cfg.DialIn},
+		{"engine.tls_cert", old.cfg.TLSCert != "", set.cfg.TLSCert != ""},
+		{"engine.dial_in", dialInKept(old.cfg.DialIn), dialInKept(set.cfg.DialIn)},
 		{"engine.run", old.cfg.Runs, set.cfg.Runs},
 		{"engine.statistics", old.cfg.Statistics, set.cfg.Statistics},
 	} {
@@ -113,28 +117,49 @@ func (set *settings) keptLine(d *Door, mode oes.Mode) *enginepool.Line {
 	return d.pool.Line(a.words)
 }
 
-var errNoCA = errors.New("no certificate in the file of authorities")
+// doorCerts are the certificates of the listeners that speak TLS; nil: they speak none. Fixed when they open.
+type doorCerts struct{ clients, engines *certs.Source }
 
-// tlsConfig reads a certificate and its key; nil: there is none. With ca, the peer must show one, too.
-func tlsConfig(cert, key, ca string) (*tls.Config, error) {
-	if cert == "" {
-		return nil, nil
+func clientCerts(e *config.Engine) certs.Files {
+	return certs.Files{Cert: e.TLSCert, Key: e.TLSKey, ClientCA: e.TLSClientCA, RequireClient: true}
+}
+
+func engineCerts(d *config.EngineDialIn) certs.Files {
+	return certs.Files{Cert: d.TLSCert, Key: d.TLSKey, ClientCA: d.TLSCA, RequireClient: true}
+}
+
+// open reads the files.
+func (c *doorCerts) open(e *config.Engine, log *slog.Logger) (err error) {
+	if c.clients, err = certs.Open(clientCerts(e), log); err != nil {
+		return fmt.Errorf("tls_cert: %w", err)
 	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, err
+	if c.engines, err = certs.Open(engineCerts(&e.DialIn), log); err != nil {
+		return fmt.Errorf("dial_in.tls_cert: %w", err)
 	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, err
+	return nil
+}
+
+// update reads the files of a new configuration. On an error the old ones stay. Where only one of the two configurations has a certificate
+// nothing changes: whether a listener speaks TLS is settled when it opens.
+func (c *doorCerts) update(next, old *config.Engine) error {
+	if next.TLSCert != "" {
+		if err := c.clients.Update(clientCerts(next)); err != nil {
+			return err
 		}
-		cfg.ClientCAs = x509.NewCertPool()
-		if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, errNoCA
-		}
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	return cfg, nil
+	if next.DialIn.TLSCert == "" {
+		return nil
+	}
+	err := c.engines.Update(engineCerts(&next.DialIn))
+	if err != nil && old.TLSCert != "" {
+		err = errors.Join(err, c.clients.Update(clientCerts(old)))
+	}
+	return err
+}
+
+// dialInKept is what of a configuration is settled when the listeners open.
+func dialInKept(d config.EngineDialIn) any {
+	secured := d.TLSCert != ""
+	d.TLSCert, d.TLSKey, d.TLSCA = "", "", ""
+	return []any{d, secured}
 }

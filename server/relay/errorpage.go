@@ -83,6 +83,12 @@ func readErrorPages(dir string) (*errorPages, error) {
 	return p, nil
 }
 
+// CheckErrorPages reads the pages of a directory as a farm does, and says what is wrong with them.
+func CheckErrorPages(dir string) error {
+	_, err := readErrorPages(dir)
+	return err
+}
+
 // pageName tells whether a page may have a name: error, 4xx, 5xx, or a status from 400 to 599.
 func pageName(name string) bool {
 	if name == "error" || name == "4xx" || name == "5xx" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"reflect"
 
 	"roundhouse/server/certs"
 	"roundhouse/server/config"
@@ -101,13 +100,9 @@ func (r *Relay) closeListeners() {
 }
 
 // reloadCerts reads the certificate files of a new configuration. On an error the old ones stay.
-func (r *Relay) reloadCerts(before, after *config.RelayTLS) error {
-	switch {
-	case r.certs == nil || len(after.Listen) == 0: // the listeners stay as they are until the next start
+func (r *Relay) reloadCerts(after *config.RelayTLS) error {
+	if len(after.Listen) == 0 { // the listeners stay as they are until the next start
 		return nil
-	case reflect.DeepEqual(certFiles(before), certFiles(after)):
-		return r.certs.Reload()
-	default:
-		return r.certs.Change(certFiles(after))
 	}
+	return r.certs.Update(certFiles(after))
 }

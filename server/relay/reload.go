@@ -21,7 +21,7 @@ func (r *Relay) Reconfigure(cfg *config.Config) (kept []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.reloadCerts(&before.cfg.Relay.TLS, &cfg.Relay.TLS); err != nil {
+	if err := r.reloadCerts(&cfg.Relay.TLS); err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
 	r.install(v)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -186,8 +187,11 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.listeners.updateCerts(set.cfg, old.cfg); err != nil {
+		return nil, fmt.Errorf("router: %w", err)
+	}
 	if err := d.switchLogs(&set.cfg.Log); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.listeners.updateCerts(old.cfg, old.cfg))
 	}
 	d.settings.Store(set)
 	if level := next.Log.MinLevel(); level != old.whole.Log.MinLevel() {
@@ -202,20 +206,16 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 
 // keepAddresses puts back what cannot be changed while the server runs, and returns the keys that differ.
 func keepAddresses(next, old *config.Router) (kept []string) {
+	n, o := &next.NATS, &old.NATS
 	return slices.Concat(
 		keep("router.unique_subject", &next.UniqueSubject, &old.UniqueSubject),
 		keep("router.listen", &next.Listen, &old.Listen),
 		keep("router.default_protocols", &next.DefaultProtocols, &old.DefaultProtocols),
 		keep("router.subject_cache_size", &next.SubjectCacheSize, &old.SubjectCacheSize),
-		keep("router.tls_cert", &next.TLSCert, &old.TLSCert),
-		keep("router.tls_key", &next.TLSKey, &old.TLSKey),
-		keep("router.tls_client_ca", &next.TLSClientCA, &old.TLSClientCA),
-		keep("router.tls_verify_client", &next.TLSVerifyClient, &old.TLSVerifyClient),
+		keepTLS("router.", [3]*string{&next.TLSCert, &next.TLSKey, &next.TLSClientCA}, [3]*string{&old.TLSCert, &old.TLSKey, &old.TLSClientCA}),
 		keep("router.nats.listen", &next.NATS.Listen, &old.NATS.Listen),
 		keep("router.nats.project", &next.NATS.Project, &old.NATS.Project),
-		keep("router.nats.tls_cert", &next.NATS.TLSCert, &old.NATS.TLSCert),
-		keep("router.nats.tls_key", &next.NATS.TLSKey, &old.NATS.TLSKey),
-		keep("router.nats.tls_client_ca", &next.NATS.TLSClientCA, &old.NATS.TLSClientCA),
+		keepTLS("router.nats.", [3]*string{&n.TLSCert, &n.TLSKey, &n.TLSClientCA}, [3]*string{&o.TLSCert, &o.TLSKey, &o.TLSClientCA}),
 		keep("router.nats.tls_first", &next.NATS.TLSFirst, &old.NATS.TLSFirst),
 	)
 }
@@ -227,6 +227,18 @@ func keep[T any](key string, next, old *T) []string {
 	}
 	*next = *old
 	return []string{key}
+}
+
+// keepTLS puts certificate, key and authorities back where only one of the two configurations has a certificate: whether a listener speaks
+// TLS is settled when it opens.
+func keepTLS(table string, next, old [3]*string) (kept []string) {
+	if (*next[0] == "") == (*old[0] == "") {
+		return nil
+	}
+	for i, name := range [...]string{"tls_cert", "tls_key", "tls_client_ca"} {
+		kept = append(kept, keep(table+name, next[i], old[i])...)
+	}
+	return kept
 }
 
 // excess is how many connections of each kind have to go, because fewer are allowed now. Any goroutine.

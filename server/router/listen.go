@@ -1,8 +1,6 @@
 package router
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"roundhouse/server/certs"
 	"roundhouse/server/config"
 	"roundhouse/server/handover"
 	"roundhouse/server/loop"
@@ -19,6 +18,9 @@ import (
 
 // listeners are those of the door. Its zero value is ready to use, by any goroutine.
 type listeners struct {
+	// Fixed at start. nil: no TLS.
+	certs, natsCerts *certs.Source
+
 	mu  sync.Mutex // guards all
 	all []listener
 }
@@ -57,13 +59,34 @@ func (d *Door) closeListeners() {
 // reservedDescriptors are kept for what is not a client: listeners, files, connections being accepted.
 const reservedDescriptors = 128
 
+// certFiles are the files of the listeners for clients.
+func certFiles(cfg *config.Router) certs.Files {
+	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, ClientCA: cfg.TLSClientCA, RequireClient: cfg.TLSVerifyClient}
+}
+
+// natsCertFiles are those of the listeners for NATS clients.
+func natsCertFiles(cfg *config.RouterNATS) certs.Files {
+	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, ClientCA: cfg.TLSClientCA, RequireClient: true}
+}
+
+// updateCerts reads the certificate files of a new configuration. On an error the old ones stay.
+func (l *listeners) updateCerts(next, old *config.Router) error {
+	if err := l.certs.Update(certFiles(next)); err != nil {
+		return err
+	}
+	if err := l.natsCerts.Update(natsCertFiles(&next.NATS)); err != nil {
+		return errors.Join(err, l.certs.Update(certFiles(old)))
+	}
+	return nil
+}
+
 // listen opens all listeners.
-func (d *Door) listen() error {
+func (d *Door) listen() (err error) {
 	cfg := d.settings.Load().cfg
-	secured, err := serverTLS(cfg.TLSCert, cfg.TLSKey, cfg.TLSClientCA, cfg.TLSVerifyClient)
-	if err != nil {
+	if d.listeners.certs, err = certs.Open(certFiles(cfg), d.log); err != nil {
 		return fmt.Errorf("tls_cert: %w", err)
 	}
+	secured := d.listeners.certs.Config()
 	all, err := cfg.Listeners(os.Getenv)
 	if err != nil {
 		return err
@@ -109,10 +132,11 @@ func (d *Door) listenAt(network, addr string, o loop.AcceptOptions) error {
 }
 
 func (d *Door) listenNATS(cfg *config.RouterNATS) error {
-	secured, err := serverTLS(cfg.TLSCert, cfg.TLSKey, cfg.TLSClientCA, true)
-	if err != nil {
+	var err error
+	if d.listeners.natsCerts, err = certs.Open(natsCertFiles(cfg), d.log); err != nil {
 		return fmt.Errorf("nats.tls_cert: %w", err)
 	}
+	secured := d.listeners.natsCerts.Config()
 	o := loop.AcceptOptions{Open: d.openNATS, TLS: secured}
 	if secured != nil && !cfg.TLSFirst {
 		o.Preface = func(remote net.Addr, id uint64) []byte {
@@ -147,31 +171,4 @@ func (d *Door) listenOn(network, addr string, o loop.AcceptOptions, nats bool) e
 	}
 	d.listeners.add(a, nats)
 	return nil
-}
-
-// serverTLS returns nil without a certificate. verify: who connects must have a certificate where there are authorities.
-func serverTLS(cert, key, authorities string, verify bool) (*tls.Config, error) {
-	if cert == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		return nil, err
-	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if authorities == "" {
-		return cfg, nil
-	}
-	text, err := os.ReadFile(authorities)
-	if err != nil {
-		return nil, err
-	}
-	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
-	if verify {
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	if !cfg.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: no certificate in it", authorities)
-	}
-	return cfg, nil
 }
