@@ -212,9 +212,9 @@ func TestCancelIsBounded(t *testing.T) {
 		wait   time.Duration
 		script func(*peer)
 	}{
-		"no end":      {20 * time.Millisecond, func(p *peer) { p.want("100^"); p.wantEnd() }},
+		"no end":      {300 * time.Millisecond, func(p *peer) { p.want("100^"); p.wantEnd() }},
 		"no wait":     {-1, func(p *peer) { p.wantEnd() }},
-		"no times":    {500 * time.Millisecond, func(p *peer) { p.want("100^"); p.send("00^A^"); p.want("-5^"); p.wantEnd() }},
+		"no times":    {2 * time.Second, func(p *peer) { p.want("100^"); p.send("00^A^"); p.want("-5^"); p.wantEnd() }},
 		"out of step": {testTime, func(p *peer) { p.want("100^"); p.send("00^A^"); p.want("-5^"); p.send("00^B^"); p.wantEnd() }},
 		"too many": {testTime, func(p *peer) {
 			p.want("100^")

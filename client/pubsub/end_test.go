@@ -148,11 +148,12 @@ func TestClose(t *testing.T) {
 			return false
 		}
 	})
-	for range 1000 {
+	const messages = 300 // the server has two seconds to take them
+	for range messages {
 		must(t, c.Publish(ctx, "/a", make([]byte, 100)))
 	}
 	must(t, c.Close())
-	for range 1000 {
+	for range messages {
 		_, err := got.Next(ctx)
 		must(t, err)
 	}
@@ -166,6 +167,19 @@ func TestClose(t *testing.T) {
 		t.Error(left)
 	}
 	must(t, c.Close())
+}
+
+// TestCloseIsNoLoss: that the server answers the farewell by closing the connection is not taken for a loss, however soon it does.
+func TestCloseIsNoLoss(t *testing.T) {
+	f := newFake(t)
+	for range 200 {
+		w := newTold()
+		c := f.connect(Options{MaxReconnectDelay: quick.MaxReconnectDelay, Callbacks: w.callbacks()})
+		must(t, c.Close())
+		if err := await(t, "closed", w.closed); err != nil || len(w.disconnect) > 0 {
+			t.Fatalf("closed: %v; %d times told of a loss", err, len(w.disconnect))
+		}
+	}
 }
 
 // TestSlow has a subscription that is not read: what it has no room for is dropped and counted, and another one is not held up.

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
 }
 
-const testTime = 20 * time.Second // more than any test takes on a slow machine
+const testTime = time.Minute // more than any test takes on a slow machine
 
 // testContext ends when the test takes too long.
 func testContext(t testing.TB) context.Context {

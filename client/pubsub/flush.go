@@ -127,11 +127,11 @@ func (c *Conn) Close() error {
 	}
 	all := members(c.groups)
 	c.out.freed()
+	c.cancel(ErrClosed) // before the farewell can go: that the server then closes must not be taken for a loss
 	c.mu.Unlock()
 	for _, s := range all {
 		s.stop(true)
 	}
-	c.cancel(ErrClosed)
 	if l != nil {
 		late := time.AfterFunc(closeTimeout, func() { l.fail(ErrClosed) })
 		defer late.Stop()

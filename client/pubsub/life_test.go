@@ -241,7 +241,7 @@ func TestKeepAlive(t *testing.T) {
 		}
 		return false
 	}
-	c := f.connect(Options{ReadTimeout: 20 * time.Millisecond, KeepAliveTimeout: 20 * time.Millisecond, MaxReconnectDelay: quick.MaxReconnectDelay, Callbacks: w.callbacks()})
+	c := f.connect(Options{ReadTimeout: 20 * time.Millisecond, KeepAliveTimeout: time.Second, MaxReconnectDelay: quick.MaxReconnectDelay, Callbacks: w.callbacks()})
 	for range 3 {
 		await(t, "a call", asked)
 	}
@@ -297,7 +297,14 @@ func TestFullOutput(t *testing.T) {
 		err = c.Publish(soon, "/a", data)
 		stop()
 	}
-	go func() { published <- c.Publish(ctx, "/a", data) }()
+	go func() { // ends with the connection: at the latest when there is no more room, it waits
+		for {
+			if err := c.Publish(ctx, "/a", data); err != nil {
+				published <- err
+				return
+			}
+		}
+	}()
 	must(t, c.Close())
 	wantErr(t, await(t, "publish", published), ErrClosed)
 	close(stuck)

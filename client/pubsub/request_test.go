@@ -98,8 +98,8 @@ func TestRequestFails(t *testing.T) {
 func TestRequestAcross(t *testing.T) {
 	ctx := testContext(t)
 	f := newFake(t)
-	server := f.connect(quick)
-	w := newTold()
+	w, other := newTold(), newTold()
+	server := f.connect(Options{MaxReconnectDelay: quick.MaxReconnectDelay, Callbacks: other.callbacks()})
 	c := f.connect(Options{MaxReconnectDelay: quick.MaxReconnectDelay, Callbacks: w.callbacks()})
 	asked := make(chan *Msg, 10)
 	_, err := server.Subscribe(ctx, "/a", func(m *Msg) { asked <- m })
@@ -113,6 +113,7 @@ func TestRequestAcross(t *testing.T) {
 	m := await(t, "question", asked)
 	f.drop()
 	await(t, "reconnect", w.reconnect)
+	await(t, "reconnect of who answers", other.reconnect) // before, the answer would go into a connection that is gone
 	must(t, c.Flush(ctx))
 	must(t, m.Respond(ctx, nil))
 	must(t, await(t, "answer", answered))
