@@ -100,8 +100,7 @@ func (g *Signer) sign(s Session) {
 
 // AffinityKey returns the key of session ids that relays share which are configured alike: the configured secret or, when it is
 // empty, one that is derived from the tokens of all back-end servers. Their order does not matter, nor do empty ones, nor whether
-// a token is given plain or as sha256:HEX. When there is no secret at all the key is no secret either: as anybody can then come as
-// an enabler, so can anybody forge ids.
+// a token is given plain or as sha256:HEX. It is nil when there is no secret at all.
 func AffinityKey(configured string, tokens []string) []byte {
 	if configured != "" {
 		return []byte(configured)
@@ -111,6 +110,9 @@ func AffinityKey(configured string, tokens []string) []byte {
 		if token != "" {
 			digests = append(digests, tokenDigest(token))
 		}
+	}
+	if digests == nil {
+		return nil
 	}
 	slices.SortFunc(digests, bytes.Compare)
 	digests = slices.CompactFunc(digests, bytes.Equal)

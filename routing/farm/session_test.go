@@ -146,8 +146,11 @@ func TestAffinityKey(t *testing.T) {
 			t.Errorf("%s: %x and %x", row.name, row.a, row.b)
 		}
 	}
-	if n := len(derived()); n != sha256.Size {
+	if n := len(derived("a")); n != sha256.Size {
 		t.Errorf("derived key of %d bytes", n)
+	}
+	if key := AffinityKey("", []string{""}); key != nil {
+		t.Errorf("a key of nothing: %x", key)
 	}
 	tokens := []string{"b", "a"}
 	if AffinityKey("", tokens); tokens[0] != "b" {

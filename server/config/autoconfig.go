@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +31,19 @@ func (t RelayTrust) AutoKeys(farm string) [][sha256.Size]byte {
 		}
 	}
 	return keys
+}
+
+// Secrets are what the enablers know that come with this configuration: the token of each back-end server, and those of auto_config. Relay
+// servers that are configured alike have the same.
+func (r *Relay) Secrets() (all []string) {
+	for i := range r.Backends {
+		all = append(all, r.Backends[i].Token)
+	}
+	rules, _ := parseAutoConfig(r.Trust.AutoConfig) // Validate refuses a wrong one
+	for _, rule := range rules {
+		all = append(all, rule.secret)
+	}
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }
 
 // parseAutoConfig reads a relay.trust.auto_config. want is "" or what would be right.

@@ -127,8 +127,8 @@ type RelayTrust struct {
 	// Networks or addresses of load balancers that begin each connection with a PROXY header, version 1 or 2, which names the client.
 	// From them it is demanded, from others a connection that begins so is no HTTP. Empty: nobody's.
 	ProxyProtocol []netip.Prefix `toml:"proxy_protocol"`
-	// Secret that signs session ids, the same at all relay servers of the farm, 16 bytes or more of random text. Empty: made of the farm's tokens, so that it is the same
-	// where the configuration is.
+	// Secret that signs session ids, the same at all relay servers of the farm, 16 bytes or more of random text. Empty: made of the tokens, so that it is the same
+	// where the configuration is; where there is no token, made at random by each relay server for itself, when it starts.
 	AffinityKey string `toml:"affinity_key" unit:"secret"`
 	// Whether an enabler may show over plain HTTP what others could use again: its token in clear, or the signature of an earlier release. No: only over TLS.
 	PlainTokens bool `toml:"plain_tokens"`

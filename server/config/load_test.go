@@ -356,11 +356,11 @@ id = "a"
 [[relay.backend]]
 farm = "a"
 id = "s"
-token = "secret-of-s"
+token = "the-secret-of-server-s"
 [[relay.backend]]
 farm = "a"
 id = "r"
-token = "secret-of-s"
+token = "the-secret-of-server-s"
 `}),
 		Environ: []string{"ROUNDHOUSE_PORT=tcp://10.0.0.1:80"},
 	})

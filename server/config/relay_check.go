@@ -62,12 +62,38 @@ func (c relayChecker) checkTrust() {
 	} else if n := len(t.AffinityKey); 0 < n && n < leastKey {
 		c.hint("relay.trust.affinity_key", "%d bytes: whoever has a session id can guess it; take %d or more", n, leastKey)
 	}
+	c.checkAffinity()
 	if _, want := parseAutoConfig(t.AutoConfig); want != "" {
 		c.bad("relay.trust.auto_config", mask, want)
 	}
 }
 
 const leastKey = 16 // bytes
+
+// checkAffinity looks at what session ids are signed with when there is no key for that.
+func (c relayChecker) checkAffinity() {
+	r := &c.cfg.Relay
+	sessions := slices.ContainsFunc(r.Farms, func(f Farm) bool { return f.ActiveCookie || f.ActiveHeader })
+	if r.Trust.AffinityKey != "" || !sessions {
+		return
+	}
+	secrets, many, size := r.Secrets(), 0, 0
+	for _, s := range r.Servers {
+		if s.Enable {
+			many++
+		}
+	}
+	slices.Sort(secrets)
+	for _, s := range slices.Compact(secrets) {
+		size += len(s)
+	}
+	switch {
+	case len(secrets) == 0 && many > 1:
+		c.hint("relay.trust.affinity_key", "not set, and there is no token to make one of: each of the %d relay servers makes its own at random, and no session is known at two of them", many)
+	case 0 < size && size < leastKey:
+		c.hint("relay.trust.affinity_key", "not set: made of the tokens, which have %d bytes: whoever has a session id can guess them; set it, and take longer tokens", size)
+	}
+}
 
 func (c relayChecker) checkServers() {
 	for i, s := range c.cfg.Relay.Servers {

@@ -299,6 +299,8 @@ func TestRSConfigWarnings(t *testing.T) {
 		{"[options]\nstart=rshost -ot f", `5: field "start": option "-ot": the file is appended to, as with -o`, false},
 		{"[options]\nmin_thread=5", `5: field "min_thread": has no effect: there are no threads to keep`, false},
 		{"[options]\nx_affinity_key=short", `5: field "x_affinity_key": 5 bytes: whoever has a session id can guess it; take 16 or more`, false},
+		{"[relay_server]\nhost=a\n[relay_server]\nhost=b\n", `1: field "relay.trust.affinity_key": not set, and there is no token to make one of: each of the 2 relay servers`, false},
+		{"[backend_server]\nfarm=F\nid=s\ntoken=t\n[backend_server]\nfarm=F\nid=r\ntoken=u", `1: field "relay.trust.affinity_key": not set: made of the tokens, which have 2 bytes`, false},
 		{"[options]\nx_tls_cert=c\nx_tls_key=k", `5: field "relay.tls.listen": not set: the certificates of relay.tls have no effect`, false},
 		{"[options]\nauto_config=a*=s\n[backend_server]\nfarm=abc\nid=s", `7: field "farm": value "abc": not configured: it is there, with defaults`, false},
 		{"[backend_farm]\nid=G\nclient_security=redirect", `6: field "client_security": HTTPS is demanded of clients, and there is neither`, false},
@@ -317,7 +319,9 @@ func TestRSConfigWarnings(t *testing.T) {
 	} {
 		all := map[string]string{"rs.config": "\n" + farm + row.text}
 		_, warnings, err := loadRS(false, all)
-		if err != nil || !slices.ContainsFunc(texts(warnings), func(w string) bool { return strings.HasPrefix(w, "rs.config:"+row.want) }) {
+		if err != nil || !slices.ContainsFunc(texts(warnings), func(w string) bool {
+			return strings.HasPrefix(w, "rs.config:"+row.want) || strings.HasPrefix(w, "field \""+row.want)
+		}) {
 			t.Errorf("%q: %v, warnings %q, want %s", row.text, err, texts(warnings), row.want)
 		}
 		if _, _, err := loadRS(true, all); (err != nil) != row.strict {

@@ -70,7 +70,7 @@ func childServe(log *slog.Logger) {
 				if err != nil {
 					return
 				}
-				fmt.Fprintln(c, i, os.Getpid(), leftEnv())
+				fmt.Fprintf(c, "%d %d %d %x\n", i, os.Getpid(), leftEnv(), Key())
 				go func() { // ends with the connection, or the process
 					defer c.Close()
 					if line, _ := bufio.NewReader(c).ReadString('\n'); line == "quit\n" {

@@ -16,6 +16,7 @@
 //
 //	ROUNDHOUSE_LISTEN_FDS     [{"fd":4,"network":"tcp","addr":"127.0.0.1:0"}, ...], addr as it was configured
 //	ROUNDHOUSE_LISTEN_READY   the descriptor of the pipe
+//	HANDOVER_KEY              see Key
 //
 // Which listener is which? One that the old process passed on, for the configured address that it was opened for: this finds
 // those of port 0 again, too, which is another port at each start otherwise; of several with the same one, in the order in which
@@ -26,6 +27,7 @@
 package handover
 
 import (
+	"crypto/rand"
 	"errors"
 	"net"
 	"os"
@@ -48,7 +50,24 @@ type set struct {
 	succeeds  bool        // there was one
 	serving   bool        // Ready was called
 	phase     phase
+	key       []byte // see Key; nil: not made yet
 	program   string // to execute for the next process, when it is what this one was
+}
+
+// Key is a secret that all processes have which take each other's place, and nobody else: made at random by the first of them. It must not be
+// changed.
+func Key() []byte { return process.secret() }
+
+const keyLen = 32
+
+func (s *set) secret() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.key == nil {
+		s.key = make([]byte, keyLen)
+		_, _ = rand.Read(s.key) // never fails
+	}
+	return s.key
 }
 
 // phase is how far the hand-over to a new process is.

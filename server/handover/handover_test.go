@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,14 +61,21 @@ func dial(t *testing.T, a net.Addr) net.Conn {
 // it should not.
 func answer(t *testing.T, c net.Conn) (listener, pid, left int) {
 	t.Helper()
+	listener, pid, left, _ = answerKey(t, c)
+	return listener, pid, left
+}
+
+// answerKey is answer with the key that the child has.
+func answerKey(t *testing.T, c net.Conn) (listener, pid, left int, key string) {
+	t.Helper()
 	line, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Sscan(line, &listener, &pid, &left); err != nil {
+	if _, err := fmt.Sscan(line, &listener, &pid, &left, &key); err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}
-	return listener, pid, left
+	return listener, pid, left, key
 }
 
 // quit ends a child and waits for its end.
@@ -126,9 +134,12 @@ func TestHandover(t *testing.T) {
 	}
 	_, first, _ := answer(t, waiting)
 	for i, ln := range all {
-		listener, pid, left := answer(t, dial(t, ln.Addr()))
+		listener, pid, left, key := answerKey(t, dial(t, ln.Addr()))
 		if listener != i || pid != first || pid == os.Getpid() || left != 0 {
 			t.Errorf("listener %d is %d of process %d, which sees %d variables", i, listener, pid, left)
+		}
+		if want := hex.EncodeToString(s.secret()); key != want || len(want) != 2*keyLen || want == hex.EncodeToString(newSet().secret()) {
+			t.Errorf("the new process has the key %s, this one %s", key, want)
 		}
 	}
 	quit(t, all[2].Addr())
@@ -171,7 +182,7 @@ func TestFailedHandover(t *testing.T) {
 		t.Error(err)
 	}
 	s.program = ""
-	eventually(t, "no descriptor is left", func() bool { return descriptors(t) == before })
+	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before })
 	c := dial(t, ln.Addr())
 	here, err := ln.Accept()
 	if err != nil {
@@ -320,11 +331,15 @@ func TestInheritNonsense(t *testing.T) {
 		envReady:     fmt.Sprint(plain),
 		"LISTEN_PID": fmt.Sprint(os.Getpid()),
 		"LISTEN_FDS": "many",
+		envKey:       "abcd",
 	} {
 		t.Setenv(name, value)
 	}
 	s := newSet()
 	s.inherit()
+	if len(s.secret()) != keyLen {
+		t.Errorf("a key of %d bytes", len(s.secret()))
+	}
 	if len(s.mistakes) != 6 || len(s.inherited) != 0 || s.tell != nil || leftEnv() != 0 {
 		t.Errorf("%d listeners, %d variables, %d mistakes: %v", len(s.inherited), leftEnv(), len(s.mistakes), errors.Join(s.mistakes...))
 	}

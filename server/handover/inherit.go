@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 const (
 	envListeners = "ROUNDHOUSE_LISTEN_FDS"
 	envReady     = "ROUNDHOUSE_LISTEN_READY"
+	envKey       = "HANDOVER_KEY" // not ROUNDHOUSE_: an earlier release would take that for a mistake
 
 	firstInherited = 3 // sd_listen_fds(3): SD_LISTEN_FDS_START
 )
@@ -43,6 +45,11 @@ func (s *set) inherit() {
 			s.mistakes = append(s.mistakes, err)
 		}
 		s.tell, s.succeeds = f, true
+	}
+	if text, ok := takeEnv(envKey); ok {
+		if key, err := hex.DecodeString(text); err == nil && len(key) == keyLen {
+			s.key = key
+		}
 	}
 	if text, ok := takeEnv(envListeners); ok {
 		var all []passed

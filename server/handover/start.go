@@ -2,6 +2,7 @@ package handover
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func (s *set) execute(ready int) (pid int, err error) {
 	if err = errors.Join(err, e); err != nil {
 		return 0, fmt.Errorf("handover: %w", err)
 	}
-	env := append(os.Environ(), envListeners+"="+string(text), envReady+"=3")
+	env := append(os.Environ(), envListeners+"="+string(text), envReady+"=3", envKey+"="+hex.EncodeToString(s.secret()))
 	if pid, err = syscall.ForkExec(path, os.Args, &syscall.ProcAttr{Env: env, Files: files}); err != nil {
 		return 0, fmt.Errorf("handover: exec %s: %w", path, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"roundhouse/codec/lane"
 	"roundhouse/routing/farm"
 	"roundhouse/server/config"
+	"roundhouse/server/handover"
 )
 
 // view is what one configuration makes of the door. It is immutable: a reload makes another one, and puts it in force on one loop after
@@ -22,7 +23,7 @@ type view struct {
 	backends   []*config.Backend    // by farm.Server.Index
 	limits     http1.Limits         // of requests
 	hosts      map[string]*farmView // by host name in lower case
-	// affinityKey signs session ids: the same at all relay servers with the same configuration.
+	// affinityKey signs session ids: the same at all relay servers with the same configuration, unless that has no secret.
 	affinityKey []byte
 	memory      int64 // bytes of bodies that may be held back for slow clients, all together
 	paced       bool  // a farm has a limit of bytes a second
@@ -62,11 +63,9 @@ func newView(given *config.Config, before *view, machineBytes int64, added *dyna
 			known[f.conf.ID] = f
 		}
 	}
-	var tokens []string
-	for i := range given.Relay.Backends {
-		tokens = append(tokens, given.Relay.Backends[i].Token)
+	if v.affinityKey = farm.AffinityKey(given.Relay.Trust.AffinityKey, given.Relay.Secrets()); v.affinityKey == nil {
+		v.affinityKey = handover.Key()
 	}
-	v.affinityKey = farm.AffinityKey(cfg.Relay.Trust.AffinityKey, tokens)
 	var farms []farm.FarmSpec
 	for i := range cfg.Relay.Farms {
 		f := &cfg.Relay.Farms[i]
