@@ -26,6 +26,8 @@
 //	pad       both     anything; pushes what came before it through a proxy          -
 //	peers     relay    nothing: the list of relay servers, or its limits, changed    -
 //
+// The relay may say hello again: streams that it opens after it begin with the window that it names.
+//
 // A goaway of the enabler says that it wants no new streams. One of the relay says that the lane will end, and that another one should
 // be opened at once; new streams may come until then.
 //

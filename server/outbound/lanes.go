@@ -155,11 +155,10 @@ func (k *link) hello(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if k.window != 0 {
-		return fmt.Errorf("outbound: a second hello: %w", codec.ErrMalformed)
+	first := k.window == 0
+	if k.window = h.Window; first { // above 0, ParseHello sees to it
+		k.maybeUp()
 	}
-	k.window = h.Window // above 0, ParseHello sees to it
-	k.maybeUp()
 	return nil
 }
 

@@ -101,9 +101,10 @@ func (x *exchange) open(to *link) bool {
 	if !ok {
 		return false
 	}
-	x.client.conn.SetWatermarks(to.high, to.high/4)
+	to.fit()
+	x.client.conn.SetWatermarks(to.each.high, to.each.high/4)
 	x.id, x.link = id, to
-	x.req.send, x.resp.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.grant)
+	x.req.send, x.resp.recv = lane.NewSendWindow(to.window), lane.NewRecvWindow(to.each.grant)
 	x.req.starved, x.req.waiting = false, false
 	flags := lane.Flags(0)
 	switch {

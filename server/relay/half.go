@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"roundhouse/codec/http1"
-	"roundhouse/codec/lane"
 	"roundhouse/codec/websocket"
 	"roundhouse/routing/farm"
 	"roundhouse/server/laneio"
@@ -180,33 +179,13 @@ func newLink(s *shard, h *half, server *farm.Server, conn *loop.Conn) *link {
 	}
 	l.end = laneio.New(s.loop, s.view.cfg.Relay.Heartbeat, l)
 	l.end.SetPad(s.view.cfg.Relay.Lane.PadSize)
-	l.grant, l.high = buffers(s.view.cfg.Relay.StreamWindow, s.view.of(server.Farm).conf.MaxClientBuffer)
+	l.allot()
 	l.opening.Init(s.loop, func() { l.end.Fail(fmt.Errorf("relay: the lane was not whole after %v", openingTime)) })
 	l.opening.Arm(openingTime)
 	l.look()
 	s.lanes[h.key] = l
 	return l
 }
-
-// hail says hello.
-func (l *link) hail() {
-	l.end.SetBuffer(lane.AppendHello(l.end.Buffer(), lane.Hello{
-		Version: lane.Version, Lane: uint16(l.key.number), Window: uint32(l.grant),
-		Heartbeat: uint32(l.s.view.cfg.Relay.Heartbeat / time.Millisecond), MaxHead: maxAnswerHead,
-	}))
-	l.maybeJoin()
-}
-
-// buffers divides what may be held for one client: the credit that a stream begins with, and the high watermark of the client's
-// output, up to which credit is given back. Both in bytes.
-func buffers(configured int, maxClientBuffer int64) (grant, high int) {
-	const least = 1 << 10
-	high = int(max(least, min(maxClientBuffer/4, clientHigh)))
-	return int(max(least, min(int64(configured), maxClientBuffer-int64(high)))), high
-}
-
-// clientHigh is the high watermark of a client's output when the farm's max_client_buffer allows it, in bytes.
-const clientHigh = 64 << 10
 
 // String is how the packets of a lane travel, for the log.
 func (k halfKind) String() string {

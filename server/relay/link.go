@@ -30,8 +30,7 @@ type link struct {
 	remote  string
 
 	window    uint32 // what the enabler takes of a request body without credit, in bytes; 0 until its hello
-	grant     int    // what we take of a response body without credit, in bytes
-	high      int    // the high watermark of a client's output, in bytes; with grant at most max_client_buffer
+	each      allotment
 	requests  int64
 	up        bool     // that half has come
 	down      halfKind // how the packets of the enabler come; halfUp: not yet
@@ -51,7 +50,7 @@ func (l *link) Packet(p lane.Packet) error {
 	}
 	switch p.Op {
 	case lane.OpHello:
-		return l.hello(p.Data)
+		return l.hailed(p.Data)
 	case lane.OpStatus:
 		return l.status(p.Data)
 	case lane.OpGoaway:
@@ -145,7 +144,8 @@ func (l *link) retire(why string) {
 
 var errLeft = fmt.Errorf("relay: the configuration has no such lane any more, and its requests did not end within %v", leaveTime)
 
-func (l *link) hello(b []byte) error {
+// hailed handles the enabler's hello.
+func (l *link) hailed(b []byte) error {
 	h, err := lane.ParseHello(b)
 	if err != nil {
 		return err

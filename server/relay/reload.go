@@ -118,7 +118,7 @@ func (l *link) adopt(v *view) {
 		}
 	})
 	if l.server != nil {
-		l.grant, l.high = buffers(v.cfg.Relay.StreamWindow, f.conf.MaxClientBuffer)
+		l.reallot()
 		l.streams.Each(func(_ uint32, x *exchange) {
 			x.server = l.server
 			l.s.roster.Begin(l.server)
