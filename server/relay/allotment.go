@@ -71,7 +71,7 @@ func (l *link) fit() {
 
 // answers is how many requests are under way on the loop whose answers may have to be held. Upgraded ones are left out: there may be
 // many, and most are idle.
-func answers(s *shard) int64 { return s.stats.inFlight.Load() - s.upgraded }
+func answers(s *shard) int64 { return s.stats.inFlight.Load() - s.stats.upgraded.Load() }
 
 // hail says hello for the first time.
 func (l *link) hail() {

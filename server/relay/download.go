@@ -73,7 +73,7 @@ func (r *response) upgrade(q *http1.Response) error {
 	r.answered()
 	r.x.seen.counts.upgraded.Add(1)
 	r.x.relocate(q.Fields)
-	r.x.s.upgraded++
+	r.x.s.stats.upgraded.Add(1)
 	c.conn.SetBuffer(http1.AppendResponse(c.conn.Buffer(), q, &http1.Answer{Minor: 1, Via: Via, Extra: r.x.session.appendTo(nil)}))
 	c.enterStream()
 	c.conn.Resume()

@@ -160,7 +160,7 @@ func (x *exchange) leave() {
 	x.s.stats.inFlight.Add(-1)
 	if x.resp.upgraded {
 		x.seen.counts.upgraded.Add(-1)
-		x.s.upgraded--
+		x.s.stats.upgraded.Add(-1)
 	}
 	if x.link == nil {
 		x.s.release(x)

@@ -27,7 +27,6 @@ type shard struct {
 
 	free         []*exchange // for the next requests
 	begun        int64       // exchanges
-	upgraded     int64       // exchanges that are
 	logTimer     loop.Timer  // hands the lines over
 	dynamicTimer loop.Timer  // of the first shard: see lookAtDynamics
 	accesses     []byte      // lines of the access log that have not been handed over

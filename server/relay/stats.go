@@ -15,10 +15,10 @@ var latencyBounds = [...]time.Duration{
 
 // stats are the counters of one shard: written by its loop, read by anybody. Those of farms are in counts.go.
 type stats struct {
-	inFlight, clients, lanes atomic.Int64
-	requests, retries        atomic.Int64
-	farmless                 *farmCounts // of requests that named no farm
-	refusals                 map[string]*atomic.Int64
+	inFlight, upgraded, clients, lanes atomic.Int64
+	requests, retries                  atomic.Int64
+	farmless                           *farmCounts // of requests that named no farm
+	refusals                           map[string]*atomic.Int64
 }
 
 func (s *stats) init() {
