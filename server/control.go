@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"roundhouse/server/config"
 	"roundhouse/server/engine"
 	"roundhouse/server/router"
+	"roundhouse/server/statuspage"
 )
 
 // Hooks are what the server asks of the program around it. A nil one cannot be done.
@@ -22,6 +24,11 @@ type Hooks struct {
 	Reload func(rsConfig string) (Reloaded, error)
 	// ArchiveLog puts the log file away and begins it anew; it returns the new name, or none when there is no such file.
 	ArchiveLog func() (name string, err error)
+	// LogTail returns the last lines of the log file, at most so many.
+	LogTail func(lines int) (string, error)
+	// Configure checks a configuration that takes the place of the file of the start; unless it is a dry run, it is put in force as Reload does,
+	// and written to that file. warnings are complete in any case.
+	Configure func(text []byte, dryRun bool) (done Reloaded, warnings []string, err error)
 }
 
 // Reloaded says what a reload has done.
@@ -93,6 +100,7 @@ func (s *Server) Reload(cfg *config.Config) (Reloaded, error) {
 		return Reloaded{}, fmt.Errorf("server: reload: %w", err)
 	}
 	s.control.needStart.Store(&kept)
+	s.admin.SetToken(cfg.Admin.Token)
 	done := Reloaded{Generation: s.control.generation.Add(1) + 1, NeedStart: kept}
 	s.log.Info("the configuration was read again", "generation", done.Generation, "need_a_new_start", kept)
 	return done, nil
@@ -129,6 +137,17 @@ func controlActions(s *Server) []admin.Action {
 		{Name: "log/archive", About: "put the log files away as yymmddnn.log and begin them anew", Do: func(admin.Request) (string, error) { return archiveLogs(s) }},
 		{Name: "kick", About: "have enablers open their lanes anew, gently; farm=F, server=S",
 			Do: func(r admin.Request) (string, error) { return kick(s, r) }},
+		{Name: "drain", About: "no new requests for a back-end server until resume; farm=F, server=S",
+			Do: func(r admin.Request) (string, error) { return drainServer(s, r, true) }},
+		{Name: "resume", About: "the end of drain; farm=F, server=S", Do: func(r admin.Request) (string, error) { return drainServer(s, r, false) }},
+		{Name: "verbosity", Method: http.MethodPut, About: "until the next reload; level=0..5 or inherit, farm=F, server=S",
+			Do: func(r admin.Request) (string, error) { return setVerbosity(s, r) }},
+		{Name: "status", Method: http.MethodGet, Kind: statuspage.JSONType, About: "the status page as JSON; ias-rs-farm=F, ias-rs-server=S",
+			Do: func(r admin.Request) (string, error) { return statusText(s, r) }},
+		{Name: "config", Method: http.MethodGet, About: "the configuration in force, with secrets masked", Do: func(admin.Request) (string, error) { return configText(s) }},
+		{Name: "config", Method: http.MethodPut, Body: maxConfig, About: "put the body in the place of the file of the start; dry_run=1: only check it",
+			Do: func(r admin.Request) (string, error) { return configure(s, r) }},
+		{Name: "log", Method: http.MethodGet, About: "the end of the log file; tail=N: so many lines", Do: func(r admin.Request) (string, error) { return logTail(s, r) }},
 	}
 }
 
@@ -145,24 +164,16 @@ func (c *control) reloadAction(r admin.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("generation %d", done.Generation)
-	for _, key := range done.NeedStart {
-		text += "\nneeds a new start: " + key
-	}
-	return text, nil
+	return done.String(), nil
 }
 
-// kick has enablers open their lanes anew.
-func kick(s *Server, r admin.Request) (string, error) {
-	farm := r.Values.Get("farm")
-	if farm == "" {
-		return "", errors.Join(errors.New("farm: missing"), admin.ErrUsage)
+// String is what an administrator is told.
+func (d Reloaded) String() string {
+	text := fmt.Sprintf("generation %d", d.Generation)
+	for _, key := range d.NeedStart {
+		text += "\nneeds a new start: " + key
 	}
-	n := s.relay.Kick(farm, r.Values.Get("server"))
-	if n == 0 {
-		return "", errors.New("no lane of that name")
-	}
-	return fmt.Sprintf("%d lanes", n), nil
+	return text
 }
 
 // archiveLogs puts the log and the records of requests away, and returns their new names.

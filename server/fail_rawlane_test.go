@@ -181,6 +181,11 @@ func ask(method, url, body string) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
+	return do(q)
+}
+
+// do sends a request over its own connection and reads everything.
+func do(q *http.Request) outcome {
 	t := &http.Transport{DisableKeepAlives: true}
 	resp, err := t.RoundTrip(q)
 	if err != nil {

@@ -33,11 +33,7 @@ func relayPages(s *Server) []admin.Page {
 	return []admin.Page{
 		{Path: "/admin/iarelayserver", About: "status page; ?ias-rs-farm=F&ias-rs-server=S, ias-rs-format=json", Policy: statuspage.Policy,
 			Render: func(query string) (int, string, []byte) {
-				var kept []string
-				if p := s.control.needStart.Load(); p != nil {
-					kept = *p
-				}
-				return s.relay.Render(relay.ParseReportQuery(query, relay.ForAdmin), version(), s.Generation(), kept)
+				return s.relay.Render(relay.ParseReportQuery(query, relay.ForAdmin), version(), s.Generation(), s.control.waiting())
 			}},
 		{Path: "/mon/iarelayserver", About: "the metrics as JSON", Render: func(string) (int, string, []byte) {
 			b, err := json.Marshal(admin.Numbers(s.metrics()))

@@ -35,7 +35,8 @@ type Server struct {
 	admin  *admin.Server
 	demo   *demo // nil unless the configuration asks for the demonstration
 
-	control control // what an administrator may have the server do
+	remote  atomic.Pointer[admin.Server] // admin, as the relay door's listeners serve it; nil: not yet
+	control control                      // what an administrator may have the server do
 
 	// Any goroutine.
 	asked atomic.Bool   // Drain was called
@@ -68,7 +69,7 @@ func (s *Server) start() (err error) {
 	if s.relay, err = relay.New(s.cfg, s.group, s.log, machineBytes()); err != nil {
 		return err
 	}
-	s.relay.Version = version()
+	s.relay.Surroundings = relay.Surroundings{Version: version(), Generation: s.Generation, Remote: s.administration()}
 	if err = s.relay.Listen(); err != nil {
 		return err
 	}
@@ -85,6 +86,7 @@ func (s *Server) start() (err error) {
 		return err
 	}
 	s.admin, err = admin.New(s.cfg.Admin, s.log, s.sources())
+	s.remote.Store(s.admin)
 	return err
 }
 

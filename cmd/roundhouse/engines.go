@@ -24,8 +24,8 @@ import (
 
 // enginesClient asks the admin listener of a server.
 type enginesClient struct {
-	addr string
-	out  io.Writer
+	adminAt
+	out io.Writer
 }
 
 const (
@@ -40,8 +40,8 @@ const (
 	ansiClear                      = "\x1b[2J"
 )
 
-func newEngines() *cobra.Command {
-	c := &enginesClient{}
+func newEngines(environ []string) *cobra.Command {
+	c := &enginesClient{adminAt: adminAt{token: adminToken(environ)}}
 	var once, watch, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "engines",
@@ -58,7 +58,7 @@ func newEngines() *cobra.Command {
 			return c.ended(c.show(cmd.Context(), asJSON))
 		},
 	}
-	cmd.PersistentFlags().StringVar(&c.addr, "admin", "127.0.0.1:8081", "`host:port` of the admin listener")
+	c.flag(cmd.PersistentFlags())
 	cmd.Flags().BoolVar(&once, "once", false, "show the table once, on a terminal too")
 	cmd.Flags().BoolVar(&watch, "watch", false, "refresh the table every second, not only on a terminal")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: {\"engines\": [...], \"queues\": [...]}, once unless --watch is given")
@@ -135,6 +135,7 @@ func (c *enginesClient) ask(ctx context.Context, timeout time.Duration, method, 
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	c.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err

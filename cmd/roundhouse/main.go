@@ -69,8 +69,9 @@ func newRoot(environ []string) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServe(environ), newCheck(environ), newImport(environ), newCall(environ), newEngine(), newEngines(),
-		newPub(environ), newSub(environ), newRequest(environ), newReload(), newRshost(environ), newVersion())
+	root.AddCommand(newServe(environ), newCheck(environ), newImport(environ), newCall(environ), newEngine(), newEngines(environ),
+		newPub(environ), newSub(environ), newRequest(environ), newReload(environ), newRshost(environ), newVersion())
+	root.AddCommand(newOrders(environ)...)
 	return root
 }
 

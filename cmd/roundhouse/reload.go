@@ -36,7 +36,8 @@ type reloader struct {
 // serve has s take its orders from r, and reloads at each SIGHUP until ctx ends.
 func (r *reloader) serve(ctx context.Context, s *server.Server) {
 	reload := func(rsConfig string) (server.Reloaded, error) { return r.reload(s, rsConfig) }
-	s.SetHooks(server.Hooks{Reload: reload, ArchiveLog: r.archive})
+	s.SetHooks(server.Hooks{Reload: reload, ArchiveLog: r.archive, LogTail: r.tail,
+		Configure: func(text []byte, dryRun bool) (server.Reloaded, []string, error) { return r.configure(s, text, dryRun) }})
 	signals := make(chan os.Signal, 1) // more signals than one mean the same
 	signal.Notify(signals, syscall.SIGHUP)
 	go func() { // ends with ctx; nobody waits
@@ -110,15 +111,39 @@ const orderTime = time.Minute
 
 var errRefused = errors.New("refused") // by the server, whose answer says why
 
-// order has the server whose admin listener is at addr do something, and returns its answer. One of 409 is an errRefused.
-func order(ctx context.Context, addr, action string, form url.Values) (string, error) {
+// adminAt is where a server takes orders, and what it asks for.
+type adminAt struct{ addr, token string }
+
+// tokenVariable is the variable of the environment that the server takes its token from as well.
+const tokenVariable = "ROUNDHOUSE_ADMIN_TOKEN"
+
+// adminToken is the token of the environment; empty: there is none.
+func adminToken(environ []string) (token string) {
+	for _, pair := range environ {
+		if value, ok := strings.CutPrefix(pair, tokenVariable+"="); ok {
+			token = value
+		}
+	}
+	return token
+}
+
+// authorize shows the token, if there is one.
+func (a adminAt) authorize(r *http.Request) {
+	if a.token != "" {
+		r.Header.Set("Authorization", "Bearer "+a.token)
+	}
+}
+
+// order has the server do something, and returns its answer. One of 409 is an errRefused.
+func (a adminAt) order(ctx context.Context, method, action string, form url.Values) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/api/"+action, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+a.addr+"/api/"+action, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	a.authorize(req)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err
@@ -142,8 +167,8 @@ func order(ctx context.Context, addr, action string, form url.Values) (string, e
 }
 
 // reload has a running server read its configuration again and prints what it says.
-func reload(ctx context.Context, addr string, form url.Values, out io.Writer) error {
-	text, err := order(ctx, addr, "reload", form)
+func reload(ctx context.Context, at adminAt, form url.Values, out io.Writer) error {
+	text, err := at.order(ctx, http.MethodPost, "reload", form)
 	switch {
 	case errors.Is(err, errRefused):
 		return &exitError{process.ExitConfig, errors.New(text)}
@@ -156,8 +181,8 @@ func reload(ctx context.Context, addr string, form url.Values, out io.Writer) er
 	return nil
 }
 
-func newReload() *cobra.Command {
-	var addr string
+func newReload(environ []string) *cobra.Command {
+	at := adminAt{token: adminToken(environ)}
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Have a running server read its configuration again, as SIGHUP does",
@@ -166,9 +191,9 @@ func newReload() *cobra.Command {
 			"Exit codes: 0, 1 when the server cannot be asked, 78 and every mistake when the files have some.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return reload(cmd.Context(), addr, nil, cmd.OutOrStdout())
+			return reload(cmd.Context(), at, nil, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&addr, "admin", "127.0.0.1:8081", "`host:port` of the admin listener")
+	at.flag(cmd.Flags())
 	return cmd
 }

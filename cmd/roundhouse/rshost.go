@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -145,8 +146,9 @@ func (o *rshostOptions) order(cmd *cobra.Command, environ []string) error {
 	if err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("rshost: %w", err)}
 	}
+	at := adminAt{addr, cfg.Admin.Token}
 	if o.archive {
-		if err := archiveLog(cmd.Context(), cmd, addr); err != nil {
+		if err := archiveLog(cmd.Context(), cmd, at); err != nil {
 			return err
 		}
 	}
@@ -157,11 +159,11 @@ func (o *rshostOptions) order(cmd *cobra.Command, environ []string) error {
 	if err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("rshost: %w", err)}
 	}
-	return reload(cmd.Context(), addr, url.Values{"rs_config": {path}}, cmd.OutOrStdout())
+	return reload(cmd.Context(), at, url.Values{"rs_config": {path}}, cmd.OutOrStdout())
 }
 
-func archiveLog(ctx context.Context, cmd *cobra.Command, addr string) error {
-	name, err := order(ctx, addr, "log/archive", nil)
+func archiveLog(ctx context.Context, cmd *cobra.Command, at adminAt) error {
+	name, err := at.order(ctx, http.MethodPost, "log/archive", nil)
 	if errors.Is(err, errRefused) {
 		err = errors.New(name)
 	}

@@ -76,7 +76,7 @@ func TestFromHere(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 		}
-		if err := fromHere(r); (err == nil) != row.ok {
+		if err := new(Server).fromHere(r); (err == nil) != row.ok {
 			t.Errorf("%+v: %v", row, err)
 		}
 	}

@@ -9,7 +9,7 @@
 //	/debug/pprof/     net/http/pprof
 //	/                 the list of all these
 //
-// Nobody is asked for a password: the listener belongs on loopback. What is shown comes from Sources, which the user of the
+// Nobody is asked for a password unless there is a token: the listener belongs on loopback. What is shown comes from Sources, which the user of the
 // package fills; the package itself knows no door. Every answer is made anew when it is asked for.
 //
 // It runs on net/http, in goroutines of its own: nothing here runs on a loop.
@@ -17,6 +17,7 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,6 +90,8 @@ type Server struct {
 	ln      net.Listener // nil: none
 	http    *http.Server
 
+	token atomic.Pointer[[sha256.Size]byte] // digest of what is asked for; nil: nothing is
+
 	// Any goroutine.
 	phase   atomic.Int32   // of readiness: one of the phases
 	conns   atomic.Int64   // open connections
@@ -103,9 +106,10 @@ type page struct{ path, about string }
 func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 	s := &Server{log: log.With("door", "admin"), sources: sources, mux: http.NewServeMux()}
 	s.http = &http.Server{
-		Handler: s.mux, ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		Handler: s.guarded(s.mux), ReadHeaderTimeout: headTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: headBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ConnState: s.count,
 	}
+	s.SetToken(cfg.Token)
 	s.addPages()
 	if cfg.Listen == "" {
 		return s, nil
@@ -114,7 +118,7 @@ func New(cfg config.Admin, log *slog.Logger, sources Sources) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+	if a, ok := ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && cfg.Token == "" {
 		s.log.Warn("the admin listener is not on loopback: whoever reaches it sees everything and gives orders", "addr", a.String())
 	}
 	s.ln = ln
@@ -136,6 +140,9 @@ func (s *Server) addPages() {
 	}
 	for _, p := range s.sources.Pages {
 		s.page(p.Path, p.About, p.rendered)
+		for _, path := range aliases(p.Path)[1:] {
+			s.mux.HandleFunc("GET "+path, p.rendered)
+		}
 	}
 	for _, a := range s.sources.Actions {
 		s.action(a)

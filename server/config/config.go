@@ -143,6 +143,8 @@ type RelayStatus struct {
 	Public bool `toml:"public"`
 	// How often a page reloads itself. 0: never.
 	Refresh time.Duration `toml:"refresh"`
+	// URL, http or https, that is told by a POST with JSON when an enabler or its back end comes up or goes down. Empty: none.
+	Webhook string `toml:"webhook" unit:"secret"`
 }
 
 // RelayLane says how enablers hold their lanes.
@@ -156,10 +158,18 @@ type RelayLane struct {
 	StartWait time.Duration `toml:"start_wait"`
 }
 
-// Admin is the listener for health, metrics and tables. It asks nobody for a password: keep it on loopback.
+// Admin is the listener for health, metrics, tables and orders. Without a token it asks nobody for a password: keep it on loopback.
 type Admin struct {
 	// Address to listen on, as host:port; port 0 is a free one. Empty: no such listener.
 	Listen string `toml:"listen"`
+	// Secret that everything but /healthz and /readyz asks for: Authorization: Bearer TOKEN, or the password that a browser asks its user for.
+	// At most 2048 bytes of printable ASCII without blanks. Empty: nobody is asked.
+	Token string `toml:"token" unit:"secret"`
+	// Whether the listeners of the relay door serve /admin/iarelayserver and /mon/iarelayserver, and their forms on IIS, as well. Only with a
+	// token of 16 bytes or more.
+	Public bool `toml:"public"`
+	// Whether metrics of back-end servers have the label server. No: one number stands for all servers of a farm, which keeps metrics few.
+	ServerLabel bool `toml:"server_label"`
 }
 
 // Log says what the program writes about itself, to standard error.
@@ -177,6 +187,8 @@ type Log struct {
 	Records string `toml:"records"`
 	// 0 errors only, 1 sessions, 2 requests, 3 packets, 4 debugging, 5 every byte, payloads included.
 	Verbosity int `toml:"verbosity" unit:"verbosity"`
+	// Highest verbosity that a client's SAP Passport (the field SAP-PASSPORT) may ask for, for its own request. 0: passports mean nothing.
+	PassportMaxVerbosity int `toml:"passport_max_verbosity" unit:"verbosity"`
 }
 
 // Limits hold for the whole process.
@@ -230,7 +242,7 @@ func Default() *Config {
 		Engine:       defaultEngine(),
 		Router:       defaultRouter(),
 		Access:       defaultAccess(),
-		Admin:        Admin{Listen: "127.0.0.1:8081"},
+		Admin:        Admin{Listen: "127.0.0.1:8081", ServerLabel: true},
 		Log:          Log{Format: "auto", Records: "line", Verbosity: 1},
 		DrainTimeout: 30 * time.Second,
 		DrainGrace:   time.Second,

@@ -102,7 +102,7 @@ id = "a"
 
 // otherTexts has the keys that cannot be just any text.
 var otherTexts = map[string]string{
-	"admin.listen": "127.0.0.1:99", "log.level": "debug", "log.format": "json", "log.records": "rsr", "relay.trust.auto_config": "token:other",
+	"admin.listen": "127.0.0.1:99", "admin.token": "sixteen-or-more-bytes", "relay.status.webhook": "http://other.example/x", "log.level": "debug", "log.format": "json", "log.records": "rsr", "relay.trust.auto_config": "token:other",
 	"engine.encoding": "UTF8", "engine.list_access": "password", "engine.client.utf_length": "chars", "engine.client.length_pad": "space",
 	"engine.client.on_disconnect": "kill", "engine.pool.queue_policy": "lifo-overload", "engine.process.transport": "stdio",
 	"engine.process.break_signal": "USR1", "engine.statistics.input": "same", "engine.statistics.output": "stats.example.com:8090",
@@ -169,12 +169,13 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	secrets := map[string]*string{
 		"other control": &other.Engine.ControlPassword, "other token": &other.Engine.DialIn.Token, "other password": &other.Engine.Defaults.Password,
 		"other proxy": &other.Router.Server.ProxyPassword, "other key": &other.Relay.Trust.AffinityKey, "token:other": &other.Relay.Trust.AutoConfig,
+		"sixteen-or-more-bytes": &other.Admin.Token, "http://other.example/x": &other.Relay.Status.Webhook,
 	}
 	for _, secret := range secrets {
 		*secret = "" // a dump masks them
 	}
 	dialIn := other.Engine.DialIn.Listen // not without a token
-	other.Engine.DialIn.Listen = nil
+	other.Engine.DialIn.Listen, other.Admin.Public = nil, false
 	var dump bytes.Buffer
 	if err := Dump(&dump, other); err != nil {
 		t.Fatal(err)
@@ -183,7 +184,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	if got := mustLoad(t, s); !reflect.DeepEqual(got, other) {
 		t.Errorf("by TOML: got %+v\nwant %+v\nfrom %s", got, other, dump.String())
 	}
-	other.Engine.DialIn.Listen = dialIn
+	other.Engine.DialIn.Listen, other.Admin.Public = dialIn, true
 	for value, secret := range secrets {
 		*secret = value
 	}

@@ -140,6 +140,7 @@ func (c *checker) checkAddresses() {
 	if c.cfg.Admin.Listen != "" {
 		listen("admin.listen", c.cfg.Admin.Listen)
 	}
+	checkAdmin(c)
 	routerChecker{c}.addresses(once)
 	c.checkNetworks("relay.trusted_proxies", c.cfg.Relay.TrustedProxies)
 }
@@ -228,6 +229,7 @@ func (c *checker) checkLog() {
 	c.require(slices.Contains([]string{"", "error", "warn", "info", "debug"}, l.Level), "log.level", l.Level, "error, warn, info, debug or empty")
 	c.require(slices.Contains(logFormats, l.Format), "log.format", l.Format, wordList(logFormats))
 	c.require(0 <= l.Verbosity && l.Verbosity <= 5, "log.verbosity", l.Verbosity, "0 to 5")
+	c.require(0 <= l.PassportMaxVerbosity && l.PassportMaxVerbosity <= 5, "log.passport_max_verbosity", l.PassportMaxVerbosity, "0 to 5")
 	c.checkText("relay.description", c.cfg.Relay.Description)
 	c.checkPath("relay.access_log", c.cfg.Relay.AccessLog)
 	c.checkPath("log.file", l.File)

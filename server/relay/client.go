@@ -35,7 +35,8 @@ type client struct {
 	phase    phase
 	cert     *presented // what the peer has shown; nil: nothing
 	requests uint32
-	inquiry  *inquiry // what has to be found out before an enabler's call is answered; nil: nothing
+	call     *remoteCall // for administration, while its body comes; nil: none
+	inquiry  *inquiry    // what has to be found out before an enabler's call is answered; nil: nothing
 }
 
 func (s *shard) newClient(conn *loop.Conn) *client {
@@ -136,6 +137,8 @@ func (c *client) Data(conn *loop.Conn, in []byte) (int, error) {
 
 func (c *client) step(in []byte) int {
 	switch {
+	case c.call != nil:
+		return c.call.take(in)
 	case c.x == nil:
 		return c.readHead(in)
 	case !c.x.req.done:
@@ -194,6 +197,10 @@ func (c *client) begin(q *http1.Request) {
 	c.s.stats.requests.Add(1)
 	if to.bare && asksPage(q) {
 		c.statusPage(q, ForClients)
+		return
+	}
+	if to.kind == routeNone && isRemote(c, q) {
+		startRemote(c, q)
 		return
 	}
 	if to.kind == routeNone || len(to.farm) == 0 {

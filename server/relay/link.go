@@ -177,7 +177,7 @@ func (l *link) maybeJoin() {
 func (l *link) join() {
 	s := l.s
 	s.roster.Join(l.server, l)
-	if l.draining || l.leaving {
+	if l.rests() {
 		s.roster.SetDraining(l.server, l, true)
 		return
 	}

@@ -29,24 +29,31 @@ type Relay struct {
 	answers http1.Limits // of responses
 	machine int64        // bytes of memory
 	began   time.Time
-	// Version of the program, for the status pages; set before Listen.
-	Version string
+	Surroundings
 	// holdUntil is until when requests wait for the lanes of the process before this one; zero when there was none.
 	holdUntil time.Time
 
 	// Any goroutine.
-	making    atomic.Int32         // status pages that are being made; at most maxMaking
-	makers    sync.WaitGroup       // the goroutines that make them
-	view      atomic.Pointer[view] // in force; a loop looks at its shard's
-	acceptors []*loop.Acceptor     // written by Listen only
-	secured   []*loop.Acceptor     // those of acceptors that speak TLS; likewise
-	certs     *certs.Source        // of secured; nil when there are none; likewise
-	changing  sync.Mutex           // held while a view is replaced
-	dynamics  dynamics             // what auto_config has added
-	gate      gate                 // who may be an enabler
-	work      sync.WaitGroup       // goroutines that find out for a loop what it must not wait for
+	making    atomic.Int32                        // status pages that are being made; at most maxMaking
+	makers    sync.WaitGroup                      // the goroutines that make them
+	view      atomic.Pointer[view]                // in force; a loop looks at its shard's
+	acceptors []*loop.Acceptor                    // written by Listen only
+	secured   []*loop.Acceptor                    // those of acceptors that speak TLS; likewise
+	certs     *certs.Source                       // of secured; nil when there are none; likewise
+	changing  sync.Mutex                          // held while a view is replaced
+	dynamics  dynamics                            // what auto_config has added
+	drained   atomic.Pointer[map[serverName]bool] // servers that get no new requests; never changed in place
+	gate      gate                                // who may be an enabler
+	work      sync.WaitGroup                      // goroutines that find out for a loop what it must not wait for
 	draining  atomic.Bool
 	held      atomic.Int64 // bytes of bodies held back for slow clients
+}
+
+// Surroundings are what the door shows of the program around it, and lets it answer. They are set before Listen.
+type Surroundings struct {
+	Version    string       // of the program
+	Generation func() int64 // of its configuration
+	Remote     Remote
 }
 
 // maxAnswerHead is the longest head of an answer that enablers are told to let through, in bytes.
@@ -57,6 +64,7 @@ const maxAnswerHead = lane.MaxControl / 2
 func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64) (*Relay, error) {
 	r := &Relay{
 		log: log, group: g, began: time.Now(), machine: machineBytes, gate: gate{instance: newInstance()},
+		Surroundings: Surroundings{Generation: func() int64 { return 1 }},
 		// The enabler has judged an answer, and written it anew: it may have grown by a few bytes and fields. A refusal here
 		// would cost the lane.
 		answers: http1.Limits{RequestLine: lane.MaxControl, Head: lane.MaxControl, Fields: 1000, Trailer: lane.MaxControl},

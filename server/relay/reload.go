@@ -49,6 +49,7 @@ func needRestart(before, after *config.Config) (keys []string) {
 		{"relay.tls.listen", before.Relay.TLS.Listen, after.Relay.TLS.Listen},
 		{"relay.access_log", before.Relay.AccessLog, after.Relay.AccessLog},
 		{"relay.heartbeat", before.Relay.Heartbeat, after.Relay.Heartbeat},
+		{"admin.listen", before.Admin.Listen, after.Admin.Listen},
 		{"loops", before.Loops, after.Loops},
 		{"limits.max_connections", before.Limits.MaxConnections, after.Limits.MaxConnections},
 	} {

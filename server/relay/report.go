@@ -139,7 +139,9 @@ func farmReport(r *Relay, v *view, f *farm.Farm, tallies map[serverName]*tally, 
 		case q.Server != "", q.Farm == "" && q.For != ForAdmin: // the page of all farms names no servers
 			continue
 		}
-		row.Servers = append(row.Servers, serverReport(&t, s, v.backends[s.Index], q.For))
+		shown := serverReport(&t, s, v.backends[s.Index], q.For)
+		shown.Drained = r.isDrained(serverName{f.ID, s.ID})
+		row.Servers = append(row.Servers, shown)
 	}
 	if q.Server != "" {
 		row.State = only
@@ -262,7 +264,7 @@ func startPage(r *Relay, q ReportQuery, l *loop.Loop, then func(status int, kind
 	}
 	r.makers.Go(func() { // ends when the loops have answered or stop; Close waits for it
 		defer r.making.Add(-1)
-		status, kind, content := r.Render(q, r.Version, r.view.Load().generation, nil)
+		status, kind, content := r.Render(q, r.Version, r.Generation(), nil)
 		l.Post(func() { then(status, kind, content) })
 	})
 	return true

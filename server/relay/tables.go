@@ -39,6 +39,7 @@ type ServerRow struct {
 	Token       bool      `json:"token"`    // one is demanded
 	Lanes       int       `json:"lanes"`    // that are whole, draining ones included
 	Draining    int       `json:"draining"` // of these, that take no new requests
+	Drained     bool      `json:"drained"`  // an administrator wants it to get no new requests
 	Loops       int       `json:"loops"`    // where it can take requests
 	Up          bool      `json:"up"`       // it has a lane, and its enabler has not called the back end down
 	Since       time.Time `json:"since,omitzero"`
@@ -132,7 +133,7 @@ func (r *Relay) Servers() []ServerRow {
 			t, b := tallyOf(tallies, f.ID, s.ID), v.backends[s.Index]
 			rows = append(rows, ServerRow{
 				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
-				Lanes: t.lanes, Draining: t.draining, Loops: t.loops, Up: t.lanes > 0 && !t.down,
+				Lanes: t.lanes, Draining: t.draining, Drained: r.isDrained(serverName{f.ID, s.ID}), Loops: t.loops, Up: t.lanes > 0 && !t.down,
 				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams, Kinds: t.kindCounts(),
 			})
 		}
@@ -263,7 +264,7 @@ func (t *tally) count(l *link) {
 	t.lanes++
 	t.kinds[l.down]++
 	t.down = l.server != nil && !l.s.roster.Up(l.server)
-	if l.draining {
+	if l.rests() {
 		t.draining++
 	} else if !t.down && l.server != nil && l.server.Enable && l.server.Farm.Enable {
 		t.loops = 1

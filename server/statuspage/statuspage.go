@@ -59,6 +59,7 @@ type Server struct {
 	Connected   bool      `json:"connected"` // its enabler has a lane to this relay server
 	BackendUp   bool      `json:"backend_up"`
 	Ejected     bool      `json:"ejected,omitempty"` // it gets no requests for a while, because it failed
+	Drained     bool      `json:"drained,omitempty"` // it gets no requests until an administrator says otherwise
 	Since       time.Time `json:"since,omitzero"`    // of the connection
 	RTT         float64   `json:"rtt_ms,omitempty"`  // to the enabler, in milliseconds; 0: not known
 	LastError   string    `json:"last_error,omitempty"`

@@ -1,0 +1,33 @@
+package logfile
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTail(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "rs.log"), Options{})
+	tail := func(n int) string {
+		t.Helper()
+		b, err := f.Tail(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if got := tail(3); got != "" {
+		t.Errorf("of an empty file: %q", got)
+	}
+	write(t, f, "one\ntwo\nthree\n")
+	for n, want := range map[int]string{1: "three\n", 2: "two\nthree\n", 3: "one\ntwo\nthree\n", 100: "one\ntwo\nthree\n"} {
+		if got := tail(n); got != want {
+			t.Errorf("%d lines: %q, want %q", n, got, want)
+		}
+	}
+	write(t, f, strings.Repeat(strings.Repeat("x", 1<<20-1)+"\n", 6))
+	if got := tail(100); len(got) != 4<<20 && len(got) != 3<<20 || bytes.HasPrefix([]byte(got), []byte("one")) {
+		t.Errorf("of a long file: %d bytes", len(got))
+	}
+}
