@@ -50,6 +50,7 @@ var errorRows = []struct {
 	{"no server, body", "POST /cli/iarelayserver/empty HTTP/1.1|Host: h|Content-Length: 1||x", 503, "1101", "No back-end server", false},
 	{"no server, upgrade", "GET /cli/iarelayserver/empty HTTP/1.1|Host: h|Connection: upgrade|Upgrade: websocket|" + webSocketKey + "|", 503, "1101", "No back-end server", false},
 	{"server side", "DELETE /srv/iarelayserver HTTP/1.1|Host: h||", 400, "2008", "Ias-Rs-Op is missing", true},
+	{"enabler elsewhere", "POST /nope HTTP/1.1|Host: h|Ias-Rs-Op: peers|Ias-Rs-Farm: f||", 404, "1001", "url_suffix is wrong", true},
 	{"head too large", "GET $F/ HTTP/1.1|Host: h|A: " + strings.Repeat("a", 33000) + "||", 431, "1302", "too large", false},
 	{"line too long", "GET $F/" + strings.Repeat("a", 9000) + " HTTP/1.1|Host: h||", 414, "1006", "too long", false},
 	{"method", "TRACE $F/ HTTP/1.1|Host: h||", 405, "1006", "not relayed", false},

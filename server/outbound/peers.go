@@ -24,6 +24,8 @@ type peer struct {
 	HTTPPort  int    `json:"http_port"`
 	HTTPSPort int    `json:"https_port"`
 	Lanes     int    `json:"lanes"`
+	// It has no address of its own in the relay's configuration: it is the one that was asked.
+	Self bool `json:"self"`
 }
 
 // peerList is the answer to a call for peers.
@@ -265,6 +267,9 @@ func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 	named := list.Peers
 	list.Peers = nil
 	for _, p := range named {
+		if p.Self { // what it makes of Host may lack the port, or the scheme, that whatever stands before it listens on
+			p = peer{Host: r.Host, HTTPPort: r.Port, HTTPSPort: r.Port, Lanes: p.Lanes}
+		}
 		port := p.port(r.HTTPS)
 		if p.Host == "" || port < 1 || port > 65535 || p.Lanes < 1 || p.Lanes > maxLanes {
 			list.useless = append(list.useless, p)

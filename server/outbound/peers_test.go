@@ -62,3 +62,21 @@ func TestUselessPeers(t *testing.T) {
 		}
 	}
 }
+
+// TestSelfPeer has a relay that knows no address of its own name itself by what a proxy before it has made of Host: the enabler goes where
+// its -cr says.
+func TestSelfPeer(t *testing.T) {
+	r := startFakeRelay(t)
+	judge := func(c net.Conn, q *http.Request) bool {
+		if q.Header.Get("Ias-Rs-Op") == "peers" {
+			list := `{"peers":[{"host":"elsewhere.test","http_port":0,"https_port":443,"lanes":1,"self":true}]}`
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(list), list)
+			return false
+		}
+		return true
+	}
+	r.judge.Store(&judge)
+	e, _ := startEnabler(t, r, r.addr)
+	r.accept(true)
+	eventually(t, "a lane is up", func() bool { return e.Stats().Lanes == 1 })
+}

@@ -203,6 +203,10 @@ func (c *client) begin(q *http1.Request) {
 		startRemote(c, q)
 		return
 	}
+	if to.kind == routeStray {
+		c.reject(q, failBadURL, "The call of an enabler, but this is no server URL: its url_suffix is wrong.")
+		return
+	}
 	if to.kind == routeNone || len(to.farm) == 0 {
 		c.reject(q, failBadURL, "The URL names no farm.")
 		return

@@ -51,6 +51,7 @@ type peer struct {
 	HTTPSPort   int    `json:"https_port"`
 	Lanes       int    `json:"lanes"`
 	Description string `json:"description,omitempty"`
+	Self        bool   `json:"self,omitempty"` // none is configured: the one that was asked, which the caller reaches better than we know
 }
 
 // peers answers with the list of relay servers, to who called.
@@ -61,7 +62,7 @@ func (c *client) peers(q *http1.Request, k *call) {
 	var list []peer
 	for _, p := range c.s.view.cfg.Relay.Servers {
 		if p.Enable {
-			list = append(list, peer{p.Host, p.HTTPPort, p.HTTPSPort, lanes, p.Description})
+			list = append(list, peer{Host: p.Host, HTTPPort: p.HTTPPort, HTTPSPort: p.HTTPSPort, Lanes: lanes, Description: p.Description})
 		}
 	}
 	if len(list) == 0 { // none is configured: the one that was asked, by the name it was asked by
@@ -106,7 +107,7 @@ func (c *client) self(host string, lanes int) peer {
 		n = standard
 	}
 	if c.https {
-		return peer{Host: name, HTTPSPort: n, Lanes: lanes}
+		return peer{Host: name, HTTPSPort: n, Lanes: lanes, Self: true}
 	}
-	return peer{Host: name, HTTPPort: n, Lanes: lanes}
+	return peer{Host: name, HTTPPort: n, Lanes: lanes, Self: true}
 }

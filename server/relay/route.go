@@ -12,6 +12,7 @@ const (
 	routeNone   routeKind = iota // nothing of ours
 	routeClient                  // a farm, and a path of its back ends
 	routeServer                  // the server side: enablers
+	routeStray                   // an enabler's call to another URL: no client's request, though it names a farm
 )
 
 // route says where a request is for. farm and path alias the request or the shard's scratch.
@@ -35,6 +36,9 @@ func (s *shard) route(q *http1.Request) route {
 		if rest, ok := cutPrefix(path, p); ok && (len(rest) == 0 || rest[0] == '?' || len(rest) == 1 || rest[1] == '?') {
 			return route{kind: routeServer}
 		}
+	}
+	if fieldValue(q.Fields, "ias-rs-op") != nil {
+		return route{kind: routeStray}
 	}
 	if name := fieldValue(q.Fields, "ias-rs-farm"); len(name) > 0 {
 		return route{kind: routeClient, farm: name, path: path, base: path[:min(1, len(path))]}
