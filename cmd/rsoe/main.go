@@ -35,10 +35,15 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 		for _, w := range warnings {
 			fmt.Fprintf(errOut, "warning: %s\n", w)
 		}
-		return report(err, out, errOut)
+		return report(err, enabler, out, errOut)
 	case enabler.Stop:
 		return stopRunning(runDirs(env), enabler.Farm, enabler.ID, out, errOut)
-	case enabler.Daemon && env(detachedEnv) == "":
+	}
+	if err := outbound.CheckFiles(enabler); err != nil { // what comes later is tried again for ever
+		fmt.Fprintf(errOut, "rsoe: %v\n", err)
+		return process.ExitConfig
+	}
+	if enabler.Daemon && env(detachedEnv) == "" {
 		return detach(args, out, errOut)
 	}
 	log, err := openLogs(enabler, errOut)
@@ -53,9 +58,13 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 	return serve(enabler, runDirs(env), log, errOut)
 }
 
-// report prints what a check has found: nil or an error of ParseEnabler.
-func report(err error, out, errOut io.Writer) int {
+// report prints what a check has found: nil or an error of ParseEnabler, and what is wrong with the files that the command line names.
+func report(err error, enabler *config.Enabler, out, errOut io.Writer) int {
 	if err == nil {
+		if err := outbound.CheckFiles(enabler); err != nil {
+			fmt.Fprintf(errOut, "rsoe: %v\n", err)
+			return process.ExitConfig
+		}
 		fmt.Fprintln(out, "the command line is right")
 		return process.ExitOK
 	}

@@ -66,7 +66,7 @@ var (
 		"keepalive":        {want: wantSeconds, set: setSeconds(func(c *connection) *time.Duration { return &c.backend.KeepAlive })},
 		"connect_timeout":  {want: wantSeconds, set: setSeconds(func(c *connection) *time.Duration { return &c.backend.ConnectTimeout })},
 		"response_timeout": {want: wantSeconds, set: setSeconds(func(c *connection) *time.Duration { return &c.backend.ResponseTimeout })},
-		"h2c":              {want: "0: the back-end server is spoken to in HTTP/1.1", set: isOneOf("0", "no", "off", "false")},
+		"h2c":              {want: "0: back-end servers are spoken to in HTTP/1.1, never in HTTP/2", set: isOneOf("0", "no", "off", "false")},
 	})
 )
 
@@ -154,7 +154,11 @@ func cutPair(s string) (pair connPair, rest, err string) {
 		return pair, s[end:], "no = in it: write name=value, and quotes around a value with a semicolon"
 	}
 	pair.name = strings.ToLower(strings.TrimRight(s[:equals], " \t"))
-	if !isName(pair.name) {
+	switch {
+	case isName(pair.name):
+	case pair.name != "" && (pair.name[0] == '\'' || pair.name[0] == '"'):
+		return pair, "", "a quote before a name: quotes go around a value, and double quotes around the whole string"
+	default:
 		return pair, s[end:], "a name is letters, digits and _"
 	}
 	value := strings.TrimLeft(s[equals+1:], " \t")

@@ -18,6 +18,8 @@ type Enabler struct {
 	Backend BackendAddr
 	// The relay servers, or the load balancer before them, to ask for the list of relays: tried in turn. At least one.
 	Relays []RelayAddr
+	// Proxies on the way to relays whose -cr names none; nil: without -e.
+	EnvProxies *EnvProxies
 	// As log.verbosity of the server: 0 errors only, to 5.
 	Verbosity int
 	// How long to wait after a failure before the next attempt. 1 s or more.
@@ -88,6 +90,7 @@ usage: rsoe -f FARM -id ID -cr "host=...;port=..." [-cs "host=...;port=..."] [-t
                  skip_certificate_name_check=yes       do not look at the name
                  identity=FILE, identity_password      the own certificate and key, PEM
                  tls_type, fips                        accepted, and change nothing
+  -e           where -cr names no proxy, go by HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment
   -d SECONDS   how long to wait before the next attempt to connect (5)
   -transport T how lanes are opened: http, ws (WebSocket) or auto (default)
   -jl N        most requests at a time (1000); max_junction of the relay goes before it
@@ -170,6 +173,7 @@ type enablerParser struct {
 	spare      map[string]int  // -jl, -jsl and -jsh, as far as they were given
 	admin      map[string]word // -metrics and -health, as far as they were given
 	sized      where           // of -os; the zero value: it was not given
+	byEnv      where           // of -e; likewise
 	special    error           // ErrHelp or ErrVersion
 }
 
@@ -192,7 +196,7 @@ func (p *enablerParser) options() {
 		case w.failed:
 			continue
 		case !known && (w.quoted || !isOption(w.text)): // not shown: it may be a part of a token
-			p.fail(w.at, "argument without an option before it: quote values that hold blanks")
+			p.stray(w)
 			continue
 		case !known:
 			p.fail(w.at, "option %q: unknown; rsoe -h lists them", w.text)
@@ -208,6 +212,18 @@ func (p *enablerParser) options() {
 			p.words = p.words[1:]
 		}
 		p.option(w, o, value)
+	}
+}
+
+// stray reports an argument that belongs to no option, and drops those behind it that are of the same making.
+func (p *enablerParser) stray(w word) {
+	if w.quoted || !strings.HasPrefix(w.text, "#") {
+		p.fail(w.at, "argument without an option before it: quote values that hold blanks")
+		return
+	}
+	p.fail(w.at, "a # begins a comment only at the start of a line")
+	for len(p.words) > 0 && w.at.line > 0 && p.words[0].at == w.at {
+		p.words = p.words[1:]
 	}
 }
 
@@ -250,6 +266,9 @@ func (p *enablerParser) finish() {
 	if p.sized != (where{}) && e.LogFile == "" {
 		p.warn(p.sized, "option %q: means nothing without -o or -ot", "-os")
 	}
+	if p.byEnv != (where{}) {
+		e.EnvProxies = p.envProxies(p.byEnv)
+	}
 	p.finishSpare(at)
 	m, h := p.admin["-metrics"], p.admin["-health"]
 	if m.text != "" && h.text != "" && m.text != h.text {
@@ -288,6 +307,10 @@ var rsoeOptions = map[string]rsoeOption{
 	"-cr":  {secret: true, want: `where the relay is, as "host=relay.example.com;port=80"`, set: setRelay},
 	"-cs":  {secret: true, want: `where the back-end server is, as "host=localhost;port=80"`, set: setBackend},
 
+	"-e": {flag: true, set: func(p *enablerParser, o word, _ string) bool {
+		p.byEnv = o.at
+		return true
+	}},
 	"-d":         {want: "1 to 86400 seconds", set: number(1, 86400, func(p *enablerParser, n int) { p.e.Retry = time.Duration(n) * time.Second })},
 	"-transport": {want: "auto, http or ws", set: setOneOf(transports, func(e *Enabler) *string { return &e.Transport })},
 	"-jl":        {want: fmt.Sprintf("1 to %d", mostJunctions), set: spare(1)},

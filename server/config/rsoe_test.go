@@ -150,7 +150,10 @@ func TestEnablerMistakes(t *testing.T) {
 		{least + "-cs response_timeout=86401", `option "-cs": "response_timeout": value "86401": 0 to 86400 seconds`},
 		{least + "-cs proxy_protocol=3", `option "-cs": "proxy_protocol": value "3": 0, 1 or 2`},
 		{least + "-cs unix=", `option "-cs": "unix": value "": the path of a socket`},
-		{least + "-cs h2c=1", `option "-cs": "h2c": value "1": 0: the back-end server is spoken to in HTTP/1.1`},
+		{least + "-cr 'host=h;port=81'", `option "-cr": pair 1: a quote before a name: quotes go around a value, and double quotes around the whole string`},
+		{least + "-cr host=h,port=80", `option "-cr": "host": value "h,port=80": a name or an IP address`},
+		{least + "-cr host==h", `option "-cr": "host": value "=h": a name or an IP address`},
+		{least + "-cs h2c=1", `option "-cs": "h2c": value "1": 0: back-end servers are spoken to in HTTP/1.1, never in HTTP/2`},
 		{least + "-cs identity_password=p", `option "-cs": "identity_password": not without "identity"`},
 		{least + "-cr http_password=p", `option "-cr": "http_password": not without "http_userid"`},
 		{least + "-cr http_userid=a:b", `option "-cr": "http_userid": value "a:b": a name without a colon`},
@@ -265,6 +268,8 @@ func TestEnablerFiles(t *testing.T) {
 		"self":      "@self",
 		"minus":     least + "-t \"-x\" \"-v\" 1",
 		"stray":     least + "\"-x\"",
+		"remark":    least + "-v 1 # what \"for\"\n-d 2",
+		"hidden":    "\x7f\x03\x91\xfe-f",
 	}
 	got, _, err := parse("@oe.config -d 9", env, texts)
 	want := &Enabler{
@@ -290,8 +295,10 @@ wrong:4: option "-v": value "9": 0 to 5
 `,
 		least + "-t @none -v 9": `command line: @***: neither an environment variable nor a file that can be read: file does not exist
 command line: option "-v": value "9": 0 to 5`,
-		"@self":  `self:1: @self: that is where this stands`,
-		"@stray": `stray:1: argument without an option before it`,
+		"@self":   `self:1: @self: that is where this stands`,
+		"@stray":  `stray:1: argument without an option before it`,
+		"@remark": `remark:1: a # begins a comment only at the start of a line`,
+		"@hidden": `command line: @hidden: not plain text: a file that is encoded, or hidden by dbfhide, cannot be read`,
 	} {
 		_, _, err := parse(line, env, texts)
 		var mistakes *Error

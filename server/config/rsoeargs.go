@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // word is one argument and its place.
@@ -70,7 +71,16 @@ func (p *enablerParser) content(name, shown string, at where) (text, file string
 		p.fail(at, "%s: neither an environment variable nor a file that can be read: %v", shown, err)
 		return "", "", false
 	}
-	return strings.TrimPrefix(string(b), "\xef\xbb\xbf"), name, true
+	if text = strings.TrimPrefix(string(b), "\xef\xbb\xbf"); !isText(text) {
+		p.fail(at, "%s: not plain text: a file that is encoded, or hidden by dbfhide, cannot be read", shown)
+		return "", "", false
+	}
+	return text, name, true
+}
+
+// isText tells whether s is lines of UTF-8.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' })
 }
 
 // withoutPath returns an error about a file less the name of the file.

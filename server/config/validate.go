@@ -302,7 +302,7 @@ func isHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	return host != "" && len(host) <= 255 && isPrintable(host) && !strings.ContainsAny(host, ` /:@?#[]"'\`)
+	return host != "" && len(host) <= 255 && isPrintable(host) && !strings.ContainsAny(host, ` /:@?#[]"'\=,;`)
 }
 
 func isPort(port int) bool { return 0 <= port && port <= 65535 }

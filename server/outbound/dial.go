@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -19,19 +21,39 @@ import (
 type way struct {
 	// Fixed at start.
 	conf  *config.RelayAddr
-	trust *trust // nil: plain HTTP
-	proxy string // host:port; empty: none
-	auth  string // fields of HTTP authentication for the relay server, each with its line end
-	pass  string // those for the proxy
+	trust *trust             // nil: plain HTTP
+	auth  string             // fields of HTTP authentication for the relay server, each with its line end
+	proxy *proxy             // of the connection string; nil: it names none
+	env   *config.EnvProxies // those that go for it then; nil: none
 }
 
-func newWay(conf *config.RelayAddr, trust *trust) *way {
-	w := &way{conf: conf, trust: trust, auth: basicAuth("Authorization", conf.HTTPUser, conf.HTTPPassword)}
+// proxy is an HTTP proxy on the way.
+type proxy struct {
+	addr string // host:port
+	pass string // fields of HTTP authentication, each with its line end
+}
+
+func newProxy(p config.Proxy) *proxy {
+	return &proxy{addr: net.JoinHostPort(p.Host, strconv.Itoa(p.Port)), pass: basicAuth("Proxy-Authorization", p.User, p.Password)}
+}
+
+func newWay(conf *config.RelayAddr, trust *trust, env *config.EnvProxies) *way {
+	w := &way{conf: conf, trust: trust, env: env, auth: basicAuth("Authorization", conf.HTTPUser, conf.HTTPPassword)}
 	if conf.ProxyPort != 0 {
-		w.proxy = net.JoinHostPort(conf.ProxyHost, strconv.Itoa(conf.ProxyPort))
-		w.pass = basicAuth("Proxy-Authorization", conf.ProxyUser, conf.ProxyPassword)
+		w.proxy = newProxy(config.Proxy{Host: conf.ProxyHost, Port: conf.ProxyPort, User: conf.ProxyUser, Password: conf.ProxyPassword})
 	}
 	return w
+}
+
+// proxyTo is the proxy on the way to a relay server; nil: none.
+func (w *way) proxyTo(host string, port int) *proxy {
+	if w.proxy != nil || w.env == nil {
+		return w.proxy
+	}
+	if p := w.env.For(w.trust != nil, host, port); p != nil {
+		return newProxy(*p)
+	}
+	return nil
 }
 
 // basicAuth is a field as of RFC 7617, or nothing.
@@ -57,28 +79,68 @@ func (w *way) to(host string, port int) *route {
 	if w.trust != nil {
 		r.dial.TLS = w.trust.config(host)
 	}
+	p := w.proxyTo(host, port)
 	switch {
-	case w.proxy == "":
+	case p == nil:
 	case r.dial.TLS != nil:
-		r.dial.Dial = func(ctx context.Context) (net.Conn, error) { return w.tunnel(ctx, r.host) }
+		r.dial.Dial = func(ctx context.Context) (net.Conn, error) { return p.tunnel(ctx, r.host) }
 	default: // RFC 9112, 3.2.2
-		r.dial.Addr, r.target, r.auth = w.proxy, "http://"+r.host+r.target, r.auth+w.pass
+		r.dial.Dial = p.dial
+		r.target, r.auth = "http://"+r.host+r.target, r.auth+p.pass
 	}
 	return r
 }
 
+// proxyError is a failure of a proxy to let us through.
+type proxyError struct {
+	addr string
+	err  error
+}
+
+func (e *proxyError) Error() string {
+	var r *refusal
+	if errors.As(e.err, &r) {
+		return fmt.Sprintf("outbound: proxy %s: the proxy answers %d %s", e.addr, r.status, http.StatusText(r.status))
+	}
+	return fmt.Sprintf("outbound: proxy %s: %v", e.addr, e.err)
+}
+
+func (e *proxyError) Unwrap() error { return e.err }
+
+// advice is what to do about it.
+func (e *proxyError) advice() string {
+	var r *refusal
+	switch {
+	case !errors.As(e.err, &r):
+		return "check the proxy: proxy_host and proxy_port of -cr, or with -e the environment"
+	case r.status == http.StatusProxyAuthRequired:
+		return adviceByStatus[r.status]
+	case r.status >= 500:
+		return "the proxy does not reach the relay, or does not know CONNECT: is the relay running? check host and port of -cr, and proxy_host and proxy_port"
+	}
+	return "the proxy does not let this machine through to that host and port (CONNECT): ask who runs it"
+}
+
+func (p *proxy) dial(ctx context.Context) (net.Conn, error) {
+	nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr)
+	if err != nil {
+		return nil, &proxyError{p.addr, err}
+	}
+	return nc, nil
+}
+
 // tunnel connects to a relay server through the proxy: RFC 9110, 9.3.6.
-func (w *way) tunnel(ctx context.Context, addr string) (nc net.Conn, err error) {
-	if nc, err = (&net.Dialer{}).DialContext(ctx, "tcp", w.proxy); err != nil {
-		return nil, fmt.Errorf("outbound: proxy_host: %w", err)
+func (p *proxy) tunnel(ctx context.Context, addr string) (nc net.Conn, err error) {
+	if nc, err = p.dial(ctx); err != nil {
+		return nil, err
 	}
 	defer limit(ctx, nc)()
-	if _, err = nc.Write([]byte("CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: " + userAgent() + "\r\n" + w.pass + "\r\n")); err == nil {
+	if _, err = nc.Write([]byte("CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: " + userAgent() + "\r\n" + p.pass + "\r\n")); err == nil {
 		err = readConnect(nc)
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("outbound: proxy %s: %w", w.proxy, err)
+		return nil, &proxyError{p.addr, err}
 	}
 	return nc, nil
 }

@@ -146,6 +146,28 @@ func TestProxyTunnels(t *testing.T) {
 	}
 }
 
+// TestProxyOfEnvironment goes by HTTP_PROXY, as -e says, and not to a host that NO_PROXY names.
+func TestProxyOfEnvironment(t *testing.T) {
+	p := startProxy(t, &proxy{})
+	r := startFakeRelay(t)
+	for _, none := range []string{"", "127.0.0.0/8"} {
+		before := p.passed.Load()
+		e, _ := startEnablerWith(t, r, r.addr, func(c *config.Enabler) {
+			env := map[string]string{"NO_PROXY": none, "HTTP_PROXY": "http://user:word@" + p.addr}
+			read, _, err := config.ParseEnabler([]string{"-f", "F", "-id", "S", "-cr", "host=h", "-e"}, func(name string) string { return env[name] }, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.EnvProxies = read.EnvProxies
+		})
+		r.accept(true)
+		eventually(t, "a lane is up", func() bool { return e.Stats().Lanes == 1 })
+		if passed := p.passed.Load() - before; (passed == 0) != (none != "") {
+			t.Errorf("NO_PROXY=%q: %d requests passed on", none, passed)
+		}
+	}
+}
+
 func TestProxyRefuses(t *testing.T) {
 	for _, https := range []bool{false, true} {
 		for _, row := range []struct {

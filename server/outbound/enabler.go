@@ -148,7 +148,7 @@ func (e *Enabler) prepare() (err error) {
 		if err != nil {
 			return err
 		}
-		e.ways = append(e.ways, newWay(&e.cfg.Relays[i], t))
+		e.ways = append(e.ways, newWay(&e.cfg.Relays[i], t, e.cfg.EnvProxies))
 	}
 	if e.self.macs = e.cfg.MACs; len(e.self.macs) == 0 {
 		if e.self.macs, err = adapterAddresses(); err != nil {

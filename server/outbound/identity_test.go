@@ -74,7 +74,7 @@ func TestClockCorrection(t *testing.T) {
 		host, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 		n, _ := strconv.Atoi(port)
 		e := &Enabler{cfg: &config.Enabler{Farm: "F", ID: "S", Token: "secret", Relays: []config.RelayAddr{{Host: host, Port: n, URLSuffix: "/x"}}}, log: slog.New(slog.DiscardHandler)}
-		e.ways = []*way{newWay(&e.cfg.Relays[0], nil)}
+		e.ways = []*way{newWay(&e.cfg.Relays[0], nil, nil)}
 		want := int32(0)
 		if ahead != 0 {
 			want = 1

@@ -3,10 +3,12 @@ package outbound
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/des"
 	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
@@ -37,18 +39,32 @@ var (
 	keyHashes = map[string]func() hash.Hash{
 		"":                    sha1.New, // RFC 8018, A.2: when there is none
 		"1.2.840.113549.2.7":  sha1.New,
+		"1.2.840.113549.2.8":  sha256.New224,
 		"1.2.840.113549.2.9":  sha256.New,
+		"1.2.840.113549.2.10": sha512.New384,
 		"1.2.840.113549.2.11": sha512.New,
 	}
-	keyCiphers = map[string]int{"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32} // AES-CBC, by bytes of key
+	keyCiphers = map[string]keyCipher{ // all CBC
+		"2.16.840.1.101.3.4.1.2":  {16, aes.NewCipher},
+		"2.16.840.1.101.3.4.1.22": {24, aes.NewCipher},
+		"2.16.840.1.101.3.4.1.42": {32, aes.NewCipher},
+		"1.2.840.113549.3.7":      {24, des.NewTripleDESCipher},
+	}
 )
+
+// keyCipher is how a key is encrypted.
+type keyCipher struct {
+	size int // of its key, in bytes
+	new  func(key []byte) (cipher.Block, error)
+}
 
 // maxIterations bounds the work that a key file asks for.
 const maxIterations = 10_000_000
 
 var (
 	errWrongPassword = errors.New("identity_password: the key does not open with it")
-	errKeyForm       = errors.New("the key is encrypted in a way that is not known here: write it anew with openssl pkcs8 -topk8 -v2 aes-256-cbc")
+	errKeyForm       = errors.New("the key is encrypted in a way that is not known here: write it anew with openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW, " +
+		"where -in takes this file, and append the certificate to NEW")
 )
 
 // decryptPKCS8 decrypts a block ENCRYPTED PRIVATE KEY.
@@ -73,27 +89,31 @@ func decryptPKCS8(b *pem.Block, password string) (*pem.Block, error) {
 			return nil, errKeyForm
 		}
 	}
-	newHash, size := keyHashes[from.Hash.Algorithm.String()], keyCiphers[p.Cipher.Algorithm.String()]
-	known := key.Algorithm.Algorithm.String() == oidPBES2 && p.KeyFrom.Algorithm.String() == oidPBKDF2 && newHash != nil && size > 0
-	if !known || len(iv) != aes.BlockSize || from.Iterations < 1 || from.Iterations > maxIterations {
+	newHash, how := keyHashes[from.Hash.Algorithm.String()], keyCiphers[p.Cipher.Algorithm.String()]
+	known := key.Algorithm.Algorithm.String() == oidPBES2 && p.KeyFrom.Algorithm.String() == oidPBKDF2 && newHash != nil && how.new != nil
+	if !known || from.Iterations < 1 || from.Iterations > maxIterations {
 		return nil, errKeyForm
 	}
-	if len(key.Data) == 0 || len(key.Data)%aes.BlockSize != 0 {
-		return nil, errKeyForm
-	}
-	secret, err := pbkdf2.Key(newHash, password, from.Salt, from.Iterations, size)
+	secret, err := pbkdf2.Key(newHash, password, from.Salt, from.Iterations, how.size)
 	if err != nil {
 		return nil, fmt.Errorf("identity_password: %w", err)
 	}
-	block, err := aes.NewCipher(secret)
+	block, err := how.new(secret)
 	if err != nil {
 		return nil, fmt.Errorf("identity_password: %w", err)
+	}
+	if len(iv) != block.BlockSize() || len(key.Data) == 0 || len(key.Data)%block.BlockSize() != 0 {
+		return nil, errKeyForm
 	}
 	plain := make([]byte, len(key.Data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, key.Data)
 	pad := int(plain[len(plain)-1]) // RFC 8018, 6.1.1
-	if pad < 1 || pad > aes.BlockSize {
+	if pad < 1 || pad > block.BlockSize() {
 		return nil, errWrongPassword
 	}
-	return &pem.Block{Type: "PRIVATE KEY", Bytes: plain[:len(plain)-pad]}, nil
+	plain = plain[:len(plain)-pad]
+	if _, err := x509.ParsePKCS8PrivateKey(plain); err != nil { // the padding of nonsense is right now and then
+		return nil, errWrongPassword
+	}
+	return &pem.Block{Type: "PRIVATE KEY", Bytes: plain}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -112,7 +113,10 @@ func advice(err error) string {
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
 	var op *net.OpError
+	var via *proxyError
 	switch {
+	case errors.As(err, &via):
+		return via.advice()
 	case errors.As(err, &r):
 		return r.advice()
 	case errors.As(err, &c):
@@ -123,6 +127,10 @@ func advice(err error) string {
 		return "the relay does not accept our side of TLS: it may want a certificate (identity of -cr), or another than this one"
 	case errors.As(err, &dns):
 		return "host of -cr, or of the relay server in the relay's configuration, is not known to the name server"
+	case errors.Is(err, errUnproved):
+		return "something on the way gathers what never ends, or only passes full buffers on: see \"How lanes travel\" in the manual (nginx: proxy_request_buffering off, or let Upgrade pass)"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the other side closed the connection without an answer: check host and port of -cr, and whether that port speaks TLS (https=1)"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &op):
 		return "check host and port of -cr, and whether a firewall demands a proxy (proxy_host, proxy_port)"
 	}

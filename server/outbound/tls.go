@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"roundhouse/server/config"
@@ -67,6 +68,17 @@ func newTrust(option string, conf config.TLS, log *slog.Logger) (*trust, error) 
 	return t, nil
 }
 
+// CheckFiles reads the files that the connection strings name, and says what is wrong with the first that is not right.
+func CheckFiles(cfg *config.Enabler) error {
+	_, err := newTrust("-cs", cfg.Backend.TLS, nil)
+	for i := range cfg.Relays {
+		if err == nil {
+			_, err = newTrust("-cr", cfg.Relays[i].TLS, nil)
+		}
+	}
+	return err
+}
+
 // refresh reads the files again if they have changed, and tells whether there is something new. What cannot be read is not taken:
 // it may be half written.
 func (t *trust) refresh() bool {
@@ -89,17 +101,17 @@ func (t *trust) refresh() bool {
 
 func (t *trust) read() (f files, err error) {
 	if path := t.conf.TrustedCertificates; path != "" {
-		text, err := os.ReadFile(path)
+		text, err := readPEM(path)
 		if err != nil {
 			return f, fmt.Errorf("trusted_certificates: %w", err)
 		}
 		f.roots = x509.NewCertPool()
 		if !f.roots.AppendCertsFromPEM(text) {
-			return f, fmt.Errorf("trusted_certificates: %s holds no certificate in PEM form", path)
+			return f, fmt.Errorf("trusted_certificates: %s: it holds no certificate in PEM form%s", path, hintDER(text))
 		}
 	}
 	if path := t.conf.Identity; path != "" {
-		text, err := os.ReadFile(path)
+		text, err := readPEM(path)
 		if err != nil {
 			return f, fmt.Errorf("identity: %w", err)
 		}
@@ -112,8 +124,26 @@ func (t *trust) read() (f files, err error) {
 	return f, nil
 }
 
+// readPEM reads a file of certificates.
+func readPEM(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fmt.Errorf("%s: a directory; one PEM file is needed, which may hold several certificates", path)
+	}
+	return text, err
+}
+
+// hintDER says how a file in binary form becomes one in PEM form.
+func hintDER(text []byte) string {
+	if len(text) > 0 && text[0] == 0x30 { // a SEQUENCE of ASN.1, which certificates and PKCS #12 files are
+		return ": it is in binary form (openssl x509 -inform der -in OLD -out NEW, or of a .p12 or .pfx openssl pkcs12 -in OLD -out NEW)"
+	}
+	return ""
+}
+
 // parseIdentity reads a certificate, those that lead to its root, and the key, in any order.
 func parseIdentity(text []byte, password string) (tls.Certificate, error) {
+	hint := hintDER(text)
 	var certs, key []byte
 	for {
 		var b *pem.Block
@@ -133,7 +163,7 @@ func parseIdentity(text []byte, password string) (tls.Certificate, error) {
 	}
 	switch {
 	case certs == nil:
-		return tls.Certificate{}, errors.New("it holds no certificate in PEM form")
+		return tls.Certificate{}, errors.New("it holds no certificate in PEM form" + hint)
 	case key == nil:
 		return tls.Certificate{}, errors.New("it holds no private key in PEM form: append the key to the certificate")
 	}
