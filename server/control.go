@@ -122,12 +122,11 @@ func (s *Server) reload(cfg *config.Config) (kept []string, err error) {
 	if err := s.guard.Replace(rules); err != nil {
 		return nil, err
 	}
-	kept, err = s.reconfigure(cfg)
-	if err != nil {
+	if err := s.reconfigure(cfg); err != nil {
 		return nil, errors.Join(err, s.guard.Replace(s.control.rules))
 	}
 	s.control.rules = rules
-	return kept, nil
+	return config.NeedStart(s.cfg, cfg), nil
 }
 
 // controlActions are what an administrator may have the server do.

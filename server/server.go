@@ -168,9 +168,9 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-s.drain:
 	}
-	limit := s.cfg.DrainTimeout
+	limit := s.relay.Config().DrainTimeout
 	if handover.Passed() {
-		limit = s.cfg.HandoverTimeout
+		limit = s.relay.Config().HandoverTimeout
 	}
 	s.log.Info("draining", "in_flight", s.relay.InFlight(), "at_most", limit)
 	var err error
@@ -194,7 +194,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // delay goes on serving until load balancers have seen that the server is not ready.
 func (s *Server) delay() {
-	if d := s.cfg.DrainDelay; d > 0 {
+	if d := s.relay.Config().DrainDelay; d > 0 {
 		s.log.Info("not ready; the listeners close later", "after", d)
 		<-time.After(d)
 	}
@@ -227,33 +227,28 @@ func (s *Server) drainDoors(ctx context.Context) error {
 	return errors.Join(s.relay.Drain(ctx), <-others, <-others)
 }
 
-// reconfigure hands a new configuration to the doors and returns the keys that need a new start.
-func (s *Server) reconfigure(cfg *config.Config) (kept []string, err error) {
+// reconfigure hands a new configuration to the doors: all take it, or none.
+func (s *Server) reconfigure(cfg *config.Config) error {
 	before := s.relay.Config()
-	if kept, err = s.relay.Reconfigure(cfg); err != nil {
-		return nil, err
+	if err := s.relay.Reconfigure(cfg); err != nil {
+		return err
 	}
 	if s.router != nil {
-		changed, err := s.router.Reconfigure(cfg)
-		if err != nil {
-			_, back := s.relay.Reconfigure(before)
-			return nil, errors.Join(err, back)
+		if err := s.router.Reconfigure(cfg); err != nil {
+			return errors.Join(err, s.relay.Reconfigure(before))
 		}
-		kept = append(kept, changed...)
 	}
-	if s.engine != nil {
-		changed, err := s.engine.Reconfigure(cfg)
-		if err != nil {
-			_, back := s.relay.Reconfigure(before)
-			if s.router != nil {
-				_, again := s.router.Reconfigure(before)
-				back = errors.Join(back, again)
-			}
-			return nil, errors.Join(err, back)
-		}
-		kept = append(kept, changed...)
+	if s.engine == nil {
+		return nil
 	}
-	return kept, nil
+	err := s.engine.Reconfigure(cfg)
+	if err == nil {
+		return nil
+	}
+	if s.router != nil {
+		err = errors.Join(err, s.router.Reconfigure(before))
+	}
+	return errors.Join(err, s.relay.Reconfigure(before))
 }
 
 // stopTime is how long connections may take to flush what they have after the drain.

@@ -15,26 +15,34 @@ func ReplaceContext(parent context.Context, log *slog.Logger, replace func(conte
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 1) // one that comes while another is handled may wait, more mean nothing
 	signal.Notify(signals, syscall.SIGUSR2)
-	go replaceOn(ctx, signals, cancel, log, replace) // ends with ctx, or after replace; nobody waits
+	stopped := make(chan struct{})
+	go replaceOn(ctx, signals, stopped, cancel, log, replace) // ends with stopped; nobody waits
 	return ctx, func() {
 		signal.Stop(signals)
+		close(stopped)
 		cancel()
 	}
 }
 
-func replaceOn(ctx context.Context, signals <-chan os.Signal, cancel func(), log *slog.Logger, replace func(context.Context) error) {
+func replaceOn(ctx context.Context, signals <-chan os.Signal, stopped <-chan struct{}, cancel func(), log *slog.Logger, replace func(context.Context) error) {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stopped:
 			return
 		case <-signals:
 		}
-		err := replace(ctx)
+		err := ctx.Err()
 		if err == nil {
+			err = replace(ctx)
+		}
+		switch {
+		case err == nil:
 			log.Info("draining: a new process has taken over; a second signal to end this one does so at once")
 			cancel()
-			return
+		case ctx.Err() != nil:
+			log.Warn("the server was not replaced: it drains", "error", err)
+		default:
+			log.Error("the server was not replaced and serves on", "error", err)
 		}
-		log.Error("the server was not replaced and serves on", "error", err)
 	}
 }

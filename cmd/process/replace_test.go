@@ -1,9 +1,12 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -35,8 +38,19 @@ func TestReplaceContext(t *testing.T) {
 	<-ctx.Done()
 }
 
+// TestReplaceContextEnds: one who drains is not replaced, and says so.
 func TestReplaceContextEnds(t *testing.T) {
+	var said bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	replaceOn(ctx, nil, func() { t.Error("cancelled") }, nil, nil)
+	signals, stopped := make(chan os.Signal), make(chan struct{})
+	go func() {
+		signals <- syscall.SIGUSR2
+		close(stopped)
+	}()
+	replaceOn(ctx, signals, stopped, func() { t.Error("cancelled") }, slog.New(slog.NewTextHandler(&said, nil)),
+		func(context.Context) error { t.Error("replaced"); return nil })
+	if !strings.Contains(said.String(), "it drains") {
+		t.Errorf("it said %q", &said)
+	}
 }

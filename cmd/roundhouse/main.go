@@ -138,6 +138,7 @@ type serving struct {
 }
 
 func serveUntilSignal(cmd *cobra.Command, how serving) error {
+	signals := hangUps()
 	var warnings []config.Warning
 	cfg, err := load(how.sources, func(w config.Warning) { warnings = append(warnings, w) })
 	if err == nil {
@@ -163,7 +164,7 @@ func serveUntilSignal(cmd *cobra.Command, how serving) error {
 	defer stop()
 	ctx, stop = process.ReplaceContext(ctx, log, func(ctx context.Context) error { return handover.Start(ctx, log) })
 	defer stop()
-	if err := runServer(ctx, cfg, &reloader{sources: how.sources, log: log, file: file}, log); err != nil {
+	if err := runServer(ctx, cfg, &reloader{sources: how.sources, log: log, file: file, signals: signals}, log); err != nil {
 		return &exitError{process.ExitRuntime, fmt.Errorf("roundhouse: %w", err)}
 	}
 	return nil

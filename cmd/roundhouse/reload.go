@@ -28,27 +28,31 @@ import (
 type reloader struct {
 	sources config.Sources
 	log     *slog.Logger
-	file    *logfile.File // of the log; nil: it is written to standard error
+	file    *logfile.File    // of the log; nil: it is written to standard error
+	signals <-chan os.Signal // see hangUps
 
 	mu sync.Mutex // held during a reload
 }
 
-// serve has s take its orders from r, and reloads at each SIGHUP until ctx ends.
+// hangUps takes the SIGHUPs of the process from now on: one that nobody waits for must not end it. More than one mean the same.
+func hangUps() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals
+}
+
+// serve has s take its orders from r, and reloads at each SIGHUP until ctx ends; those after it do nothing.
 func (r *reloader) serve(ctx context.Context, s *server.Server) {
 	reload := func(rsConfig string) (server.Reloaded, error) { return r.reload(s, rsConfig) }
 	s.SetHooks(server.Hooks{Reload: reload, ArchiveLog: r.archive, LogTail: r.tail,
 		Configure: func(text []byte, dryRun bool) (server.Reloaded, []string, error) { return r.configure(s, text, dryRun) }})
-	signals := make(chan os.Signal, 1) // more signals than one mean the same
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() { // ends with ctx; nobody waits
-		defer signal.Stop(signals)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-signals:
-				_, _ = reload("") // which has logged what came of it
+	go func() { // ends with the process; nobody waits
+		for range r.signals {
+			if ctx.Err() != nil {
+				r.log.Warn("the configuration is not read again: this process drains")
+				continue
 			}
+			_, _ = reload("") // which has logged what came of it
 		}
 	}()
 }
@@ -58,18 +62,19 @@ func (r *reloader) reload(s *server.Server, rsConfig string) (server.Reloaded, e
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sources := r.sources
+	sources.ReadFile = readPlain
 	if rsConfig != "" {
-		sources.RSConfig, sources.ReadFile = rsConfig, readPlain
+		sources.RSConfig = rsConfig
 	}
 	cfg, err := load(sources, func(w config.Warning) {
 		r.log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Text)
 	})
 	if err != nil {
-		s.ReloadFailed()
-		r.log.Error("the configuration was not read again: it has mistakes", "error", err)
 		if ended := (*exitError)(nil); errors.As(err, &ended) {
 			err = ended.err
 		}
+		s.ReloadFailed()
+		r.log.Error("the configuration was not read again: it has mistakes", "error", err)
 		return server.Reloaded{}, err
 	}
 	done, err := s.Reload(cfg)
@@ -89,7 +94,7 @@ func (r *reloader) archive() (name string, err error) {
 	return r.file.Archive()
 }
 
-// maxConfig is how long a file may be that somebody else names, in bytes.
+// maxConfig is how long a file may be that a running server reads again, in bytes.
 const maxConfig = 16 << 20
 
 var errNotPlain = fmt.Errorf("not a file of at most %d bytes", maxConfig)

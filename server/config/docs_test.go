@@ -81,6 +81,9 @@ func reference(t *testing.T) string {
 				if prefix == "" && table.Type() == reflect.TypeFor[EngineMode]() && f.name != "mode" {
 					value = "as in `engine.defaults`"
 				}
+				if list == "" && effectOf(prefix+f.name) == EffectStart {
+					doc += " *New start.*"
+				}
 				fmt.Fprintf(&out, "| %s | %s | %s |\n", names, value, strings.ReplaceAll(doc, "|", "\\|"))
 			}
 		}

@@ -58,6 +58,9 @@ func Load(s Sources) (*Config, []Warning, error) {
 	}
 	l.loadEnviron()
 	l.loadSet()
+	if l.unread { // what would be missing is in that file
+		return nil, l.warnings, l.err()
+	}
 	l.markZeros()
 	l.chooseDoors()
 	l.chooseLevel()
@@ -87,6 +90,7 @@ type loader struct {
 	from        origins
 	asksRecords bool    // an rs.config asks for a verbosity of 1 or more
 	modern      *origin // where Preset=modern stands, if it does
+	unread      bool    // a file could not be read
 }
 
 // addDemo configures the farm and the router of the demonstration. The enabler in the same process reads its token from the Config.
@@ -218,6 +222,7 @@ func (l *loader) read(path string, at where) ([]byte, bool) {
 	if at.file == "" {
 		at.file = path
 	}
+	l.unread = true
 	l.fail(at, "cannot read %q: %v", path, withoutPath(err))
 	return nil, false
 }

@@ -323,7 +323,7 @@ func (a *administrator) set(_ context.Context, args []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %v", ErrUsage, err)
 	}
-	if _, err := a.door.Reconfigure(next); err != nil {
+	if err := a.door.Reconfigure(next); err != nil {
 		return "", err
 	}
 	a.door.log.Warn("a setting was changed until the next reload", "key", "engine."+key, "value", clip(args[1]))

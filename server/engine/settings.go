@@ -41,14 +41,14 @@ func poolLimits(e *config.Engine) *enginepool.Limits {
 }
 
 // Reconfigure puts a new configuration in force: limits at once, and when how engines are started has changed, all engines are replaced,
-// one by one. No request is lost. What cannot be changed in a running server is named in kept.
-func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
+// one by one. No request is lost.
+func (d *Door) Reconfigure(cfg *config.Config) error {
 	set, err := newSettings(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := d.certs.update(set.cfg, d.settings.Load().cfg); err != nil {
-		return nil, fmt.Errorf("engine: %w", err)
+		return fmt.Errorf("engine: %w", err)
 	}
 	old := d.settings.Swap(set)
 	d.keepLines(old, set)
@@ -57,23 +57,7 @@ func (d *Door) Reconfigure(cfg *config.Config) (kept []string, err error) {
 	for _, s := range d.shards {
 		s.loop.Post(func() { s.pool.Tick(s.now()) })
 	}
-	for _, key := range []struct {
-		name     string
-		old, new any
-	}{
-		{"engine.listen", old.cfg.Listen, set.cfg.Listen},
-		{"engine.listen_utf8", old.cfg.ListenUTF8, set.cfg.ListenUTF8},
-		{"engine.listen_tls", old.cfg.ListenTLS, set.cfg.ListenTLS},
-		{"engine.tls_cert", old.cfg.TLSCert != "", set.cfg.TLSCert != ""},
-		{"engine.dial_in", dialInKept(old.cfg.DialIn), dialInKept(set.cfg.DialIn)},
-		{"engine.run", old.cfg.Runs, set.cfg.Runs},
-		{"engine.statistics", old.cfg.Statistics, set.cfg.Statistics},
-	} {
-		if !reflect.DeepEqual(key.old, key.new) {
-			kept = append(kept, key.name)
-		}
-	}
-	return kept, nil
+	return nil
 }
 
 // keepLines holds the lines of which the configuration wants engines ready at any time, and lets go of those that old wanted. old may
@@ -155,11 +139,4 @@ func (c *doorCerts) update(next, old *config.Engine) error {
 		err = errors.Join(err, c.clients.Update(clientCerts(old)))
 	}
 	return err
-}
-
-// dialInKept is what of a configuration is settled when the listeners open.
-func dialInKept(d config.EngineDialIn) any {
-	secured := d.TLSCert != ""
-	d.TLSCert, d.TLSKey, d.TLSCA = "", "", ""
-	return []any{d, secured}
 }

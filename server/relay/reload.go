@@ -11,21 +11,21 @@ import (
 )
 
 // Reconfigure puts another configuration in force, on one loop after the other, each between two callbacks: a request sees the old one
-// or the new one. Requests in flight go on; lanes stay as long as the new configuration has a place for their enablers. It returns the
-// keys whose change needs a new start. On an error everything stays as it is.
-func (r *Relay) Reconfigure(cfg *config.Config) (kept []string, err error) {
+// or the new one. Requests in flight go on; lanes stay as long as the new configuration has a place for their enablers. On an error
+// everything stays as it is.
+func (r *Relay) Reconfigure(cfg *config.Config) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	before := r.view.Load()
 	v, err := newView(cfg, before, r.machine, &r.dynamics)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.reloadCerts(&cfg.Relay.TLS); err != nil {
-		return nil, fmt.Errorf("relay: %w", err)
+		return fmt.Errorf("relay: %w", err)
 	}
 	r.install(v)
-	return needRestart(before.given, cfg), nil
+	return nil
 }
 
 // Config is the configuration in force.
@@ -37,27 +37,6 @@ func (r *Relay) install(v *view) {
 	news := !reflect.DeepEqual(before.cfg.Relay.Servers, v.cfg.Relay.Servers) || before.cfg.Relay.Lane != v.cfg.Relay.Lane ||
 		!reflect.DeepEqual(before.given.Relay.Backends, v.given.Relay.Backends)
 	r.group.Each(func(l *loop.Loop) { r.shards[l.Index()].adopt(v, news) })
-}
-
-// needRestart returns the keys of the door that differ and are read at the start only.
-func needRestart(before, after *config.Config) (keys []string) {
-	for _, k := range []struct {
-		name          string
-		before, after any
-	}{
-		{"relay.listen", before.Relay.Listen, after.Relay.Listen},
-		{"relay.tls.listen", before.Relay.TLS.Listen, after.Relay.TLS.Listen},
-		{"relay.access_log", before.Relay.AccessLog, after.Relay.AccessLog},
-		{"relay.heartbeat", before.Relay.Heartbeat, after.Relay.Heartbeat},
-		{"admin.listen", before.Admin.Listen, after.Admin.Listen},
-		{"loops", before.Loops, after.Loops},
-		{"limits.max_connections", before.Limits.MaxConnections, after.Limits.MaxConnections},
-	} {
-		if !reflect.DeepEqual(k.before, k.after) {
-			keys = append(keys, k.name)
-		}
-	}
-	return keys
 }
 
 // adopt makes a view that of the shard: everything that points into the one before is looked up again by its name.

@@ -21,7 +21,7 @@ func (d *Door) edit(change func(cfg *config.Config) (warning string, err error))
 	if err != nil {
 		return "", err
 	}
-	_, err = d.replace(&next)
+	err = d.replace(&next)
 	return warning, err
 }
 

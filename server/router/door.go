@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,27 +169,27 @@ func (s *shard) connect() {
 	}
 }
 
-// Reconfigure puts a new configuration in force as far as that is possible. It returns the keys that need a new start.
-func (d *Door) Reconfigure(whole *config.Config) (kept []string, err error) {
+// Reconfigure puts a new configuration in force as far as that is possible.
+func (d *Door) Reconfigure(whole *config.Config) error {
 	d.change.Lock()
 	defer d.change.Unlock()
 	return d.replace(whole)
 }
 
 // replace puts settings in force; on an error the old ones stay. The mutex change is held.
-func (d *Door) replace(whole *config.Config) ([]string, error) {
+func (d *Door) replace(whole *config.Config) error {
 	old := d.settings.Load()
 	next := *whole
-	kept := keepAddresses(&next.Router, old.cfg)
+	keepAddresses(&next.Router, old.cfg)
 	set, err := d.newSettings(&next)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := d.listeners.updateCerts(set.cfg, old.cfg); err != nil {
-		return nil, fmt.Errorf("router: %w", err)
+		return fmt.Errorf("router: %w", err)
 	}
 	if err := d.switchLogs(&set.cfg.Log); err != nil {
-		return nil, errors.Join(err, d.listeners.updateCerts(old.cfg, old.cfg))
+		return errors.Join(err, d.listeners.updateCerts(old.cfg, old.cfg))
 	}
 	d.settings.Store(set)
 	if level := next.Log.MinLevel(); level != old.whole.Log.MinLevel() {
@@ -201,44 +199,21 @@ func (d *Door) replace(whole *config.Config) ([]string, error) {
 	over.clients.Store(tooMany(&d.clientsOpen, set.cfg.Client.MaxConns))
 	over.nats.Store(tooMany(&d.natsOpen, set.cfg.NATS.MaxConnections))
 	d.group.Each(func(l *loop.Loop) { d.shards[l.Index()].adjust(set, &over) })
-	return kept, nil
+	return nil
 }
 
-// keepAddresses puts back what cannot be changed while the server runs, and returns the keys that differ.
-func keepAddresses(next, old *config.Router) (kept []string) {
-	n, o := &next.NATS, &old.NATS
-	return slices.Concat(
-		keep("router.unique_subject", &next.UniqueSubject, &old.UniqueSubject),
-		keep("router.listen", &next.Listen, &old.Listen),
-		keep("router.default_protocols", &next.DefaultProtocols, &old.DefaultProtocols),
-		keep("router.subject_cache_size", &next.SubjectCacheSize, &old.SubjectCacheSize),
-		keepTLS("router.", [3]*string{&next.TLSCert, &next.TLSKey, &next.TLSClientCA}, [3]*string{&old.TLSCert, &old.TLSKey, &old.TLSClientCA}),
-		keep("router.nats.listen", &next.NATS.Listen, &old.NATS.Listen),
-		keep("router.nats.project", &next.NATS.Project, &old.NATS.Project),
-		keepTLS("router.nats.", [3]*string{&n.TLSCert, &n.TLSKey, &n.TLSClientCA}, [3]*string{&o.TLSCert, &o.TLSKey, &o.TLSClientCA}),
-		keep("router.nats.tls_first", &next.NATS.TLSFirst, &old.NATS.TLSFirst),
-	)
-}
-
-// keep puts an old value back; it returns the key when the next one differs.
-func keep[T any](key string, next, old *T) []string {
-	if reflect.DeepEqual(*next, *old) {
-		return nil
+// keepAddresses puts back what cannot be changed while the server runs.
+func keepAddresses(next, old *config.Router) {
+	next.UniqueSubject, next.SubjectCacheSize = old.UniqueSubject, old.SubjectCacheSize
+	next.Listen, next.DefaultProtocols = old.Listen, old.DefaultProtocols
+	next.NATS.Listen, next.NATS.Project, next.NATS.TLSFirst = old.NATS.Listen, old.NATS.Project, old.NATS.TLSFirst
+	// Whether a listener speaks TLS is settled when it opens.
+	if (next.TLSCert == "") != (old.TLSCert == "") {
+		next.TLSCert, next.TLSKey, next.TLSClientCA = old.TLSCert, old.TLSKey, old.TLSClientCA
 	}
-	*next = *old
-	return []string{key}
-}
-
-// keepTLS puts certificate, key and authorities back where only one of the two configurations has a certificate: whether a listener speaks
-// TLS is settled when it opens.
-func keepTLS(table string, next, old [3]*string) (kept []string) {
-	if (*next[0] == "") == (*old[0] == "") {
-		return nil
+	if n, o := &next.NATS, &old.NATS; (n.TLSCert == "") != (o.TLSCert == "") {
+		n.TLSCert, n.TLSKey, n.TLSClientCA = o.TLSCert, o.TLSKey, o.TLSClientCA
 	}
-	for i, name := range [...]string{"tls_cert", "tls_key", "tls_client_ca"} {
-		kept = append(kept, keep(table+name, next[i], old[i])...)
-	}
-	return kept
 }
 
 // excess is how many connections of each kind have to go, because fewer are allowed now. Any goroutine.
