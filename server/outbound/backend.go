@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -104,7 +105,8 @@ func (b *backend) takeHead(in []byte) int {
 	}
 	b.sh.head = b.sh.head[:0]
 	switch {
-	case b.upgraded: // it is no request's any more
+	case b.upgraded, s.aff.on && isEventStream(q): // it goes on for ever: the session is not to wait for it
+		b.keep = false
 		b.sh.sockets.forget(b)
 	case s.aff.on && s.answered:
 		flags |= lane.FlagSocket
@@ -118,6 +120,17 @@ func (b *backend) takeHead(in []byte) int {
 		b.finish()
 	}
 	return n
+}
+
+// isEventStream tells whether an answer is one of server-sent events.
+func isEventStream(q *http1.Response) bool {
+	const kind = "text/event-stream"
+	for i := range q.Fields {
+		if f := &q.Fields[i]; f.ID == http1.IDContentType {
+			return q.Status == 200 && len(f.Value) >= len(kind) && bytes.EqualFold(f.Value[:len(kind)], []byte(kind))
+		}
+	}
+	return false
 }
 
 // judge finds out what follows a head.

@@ -78,6 +78,7 @@ func (s *shard) newStream() *stream {
 	}
 	x := &stream{}
 	x.timer.Init(s.loop, x.timedOut)
+	x.aff.patience.Init(s.loop, x.waitedLong)
 	return x
 }
 
@@ -88,7 +89,7 @@ func (s *shard) release(x *stream) {
 	if cap(head) > keepHead {
 		head = nil
 	}
-	*x = stream{head: head[:0], turn: x.turn + 1, timer: x.timer} // it is not armed
+	*x = stream{head: head[:0], turn: x.turn + 1, timer: x.timer, aff: affinity{patience: x.aff.patience}} // they are not armed
 	if len(s.free) < keep {
 		s.free = append(s.free, x)
 	}

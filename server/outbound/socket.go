@@ -24,6 +24,7 @@ const (
 	pinTime   = 10 * time.Minute // without a request, after which a pinned connection is closed
 	maxSpared = 32               // idle connections of one loop that wait for their session to come back
 	maxQueue  = 64               // requests that wait for one connection; what is more goes over another one
+	maxWait   = 5 * time.Second  // for one connection; then the request goes over another one, and its session with it
 )
 
 // affinity is what a stream knows of its session.
@@ -33,6 +34,8 @@ type affinity struct {
 	asked  uint32   // number, as it came
 	queue  *backend // for which it waits, on its own loop
 	wanted bool     // it waits for the connection to come from another loop
+
+	patience loop.Timer // for either
 }
 
 // sockets are the connections of one loop that sessions know of. They belong to the loop.
@@ -159,6 +162,7 @@ func (s *stream) resume() {
 	}
 	s.aff.wanted = true
 	w.streams = append(w.streams, s)
+	s.aff.patience.Arm(maxWait)
 }
 
 // join sends the request over b, at once or when its turn has come.
@@ -169,6 +173,7 @@ func (s *stream) join(b *backend) {
 	case b.s != nil:
 		s.aff.queue = b
 		b.queue = append(b.queue, waiter{s: s})
+		s.aff.patience.Arm(maxWait)
 	default:
 		b.sh.sockets.unspare(b)
 		b.pinned = true
@@ -189,6 +194,14 @@ func (s *stream) startNew() {
 		return
 	}
 	s.start(nil)
+}
+
+// waitedLong ends a wait for the connection of the session, which may carry something that goes on for ever.
+func (s *stream) waitedLong() {
+	if s.k != nil && (s.aff.queue != nil || s.aff.wanted) { // else its turn has come
+		s.leaveQueues()
+		s.startNew()
+	}
 }
 
 // leaveQueues takes a stream that ends off the lists on which it waits for a connection.

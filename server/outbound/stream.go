@@ -83,7 +83,7 @@ func (k *link) request(p lane.Packet) error {
 		s.start(k.s.pool.take(s.client))
 		return nil
 	}
-	s.aff = affinity{on: true, number: socket.Number, asked: socket.Number}
+	s.aff.on, s.aff.number, s.aff.asked = true, socket.Number, socket.Number
 	switch {
 	case socket.Number == 0:
 		s.startNew()
@@ -332,6 +332,7 @@ func (s *stream) ended() {
 	s.count()
 	s.charge(0)
 	s.timer.Stop()
+	s.aff.patience.Stop()
 	k.streams.Delete(s.id)
 	k.s.e.streams.Add(-1)
 	s.k = nil

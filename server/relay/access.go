@@ -165,5 +165,5 @@ func (s *shard) flushAccesses() {
 
 // logFailure tells the program's log of an answer that the relay made itself.
 func (s *shard) logFailure(c *client, f *failure, path, text string) {
-	s.relay.log.Warn("request failed", "door", "relay", "error", f.name, "reason", text, "path", path, "remote", string(c.ip), "conn", c.conn.ID())
+	s.relay.log.Warn("request failed", "door", "relay", "error", f.name, "reason", text, "path", withoutQuery(path), "remote", string(c.ip), "conn", c.conn.ID())
 }

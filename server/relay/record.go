@@ -275,7 +275,7 @@ func appendLine(b []byte, r *record) []byte {
 	b = append(append(b, r.client.ip...), " \""...)
 	if r.method != nil {
 		b = append(append(b, r.method...), ' ')
-		b = appendQuoted(b, r.path)
+		b = appendPath(b, r.path)
 	}
 	b = append(b, "\" "...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
@@ -313,6 +313,24 @@ func serverID(s *farm.Server) string {
 		return ""
 	}
 	return s.ID
+}
+
+// appendPath is appendQuoted for a path and its query, less a session id in it: who reads the log must not be able to use that.
+func appendPath(dst, path []byte) []byte {
+	const name = sessionName + "="
+	for {
+		at := bytes.Index(path, []byte(name))
+		if at < 0 {
+			return appendQuoted(dst, path)
+		}
+		at += len(name)
+		dst = append(appendQuoted(dst, path[:at]), '-')
+		end := bytes.IndexByte(path[at:], '&')
+		if end < 0 {
+			return dst
+		}
+		path = path[at+end:]
+	}
 }
 
 // appendQuoted appends what a client has sent so that it cannot end the quotes that it stands in. It holds no control character.

@@ -22,68 +22,88 @@ type session struct {
 }
 
 const (
-	sessionField = "ias-rs-sessionid" // also the name of the cookie, and of the parameter in a query
+	sessionName = "ias-rs-sessionid" // of the field in any case, of the cookie, and of the parameter in a query
 
 	serverLife   = 24 * 60 // minutes for which an id is believed
 	renewMinutes = 30      // at twice this age it is given out anew
 )
 
-// read looks for a session id in the request.
+// maxCookies is how many cookies of a request are tried: a browser sends one for each path that leads to its URL, and another farm may have
+// set one of them.
+const maxCookies = 8
+
+// read looks for a session id in the request: in the field; else in the cookies, of which the first that is right holds; else in the query.
 func (s *session) read(q *http1.Request) {
 	conf := s.x.farm.conf
 	if !conf.ActiveCookie && !conf.ActiveHeader {
 		return
 	}
 	s.asks = conf.SocketLevelAffinity
-	field, cookie := findSession(q.Fields)
-	text := field
-	switch {
-	case text == nil && cookie != nil:
-		text = cookie
-	case text == nil:
-		if text = querySession(q.Path); text == nil {
+	field, cookies, same := sessionField(q.Fields), 0, false
+	for i := range q.Fields {
+		if q.Fields[i].ID != http1.IDCookie {
+			continue
+		}
+		for list := q.Fields[i].Value; cookies < maxCookies; cookies++ {
+			var id []byte
+			if id, list = nextSession(list); len(id) == 0 {
+				break
+			}
+			same = same || bytes.Equal(id, field)
+			if len(field) == 0 && s.believe(id) {
+				return
+			}
+		}
+	}
+	log := s.x.s.relay.log
+	if len(field) > 0 && cookies > 0 && !same {
+		log.Warn("two session ids in one request: that of the field holds", "farm", conf.ID, "remote", string(s.x.client.ip))
+	}
+	if len(field) == 0 && cookies == 0 {
+		if field = querySession(q.Path); len(field) == 0 {
 			return
 		}
-	case cookie != nil && !bytes.Equal(field, cookie):
-		s.x.s.relay.log.Warn("two session ids in one request: that of the field holds", "farm", conf.ID, "remote", string(s.x.client.ip))
 	}
-	given, ok := s.x.s.signer.Parse(text)
-	age := minutes(s.x.s.loop.Now()) - int64(given.Issued)
-	if !ok || age > serverLife || s.x.farm.farm.ServerByKey(given.Server) == nil {
-		s.x.s.relay.log.Debug("a session id that is not right, or too old, counts as none", "farm", conf.ID, "remote", string(s.x.client.ip))
-		return
+	if !s.believe(field) {
+		log.Debug("a session id that is not right, or too old, counts as none", "farm", conf.ID, "remote", string(s.x.client.ip))
+	}
+}
+
+// believe takes an id if it is right: made with the key, for a server of this farm, and not too old.
+func (s *session) believe(id []byte) bool {
+	given, ok := s.x.s.signer.Parse(id)
+	if !ok || minutes(s.x.s.loop.Now())-int64(given.Issued) > serverLife || s.x.farm.farm.ServerByKey(given.Server) == nil {
+		return false
 	}
 	s.given, s.bound = given, true
+	return true
 }
 
-// findSession returns the session ids of a field of that name and of a cookie; nil where there is none.
-func findSession(fields []http1.Field) (field, cookie []byte) {
+// sessionField returns the session id of the field of that name; empty when there is none.
+func sessionField(fields []http1.Field) []byte {
 	for i := range fields {
-		f := &fields[i]
-		switch f.ID {
-		case http1.IDIasRs:
-			if field == nil && len(f.Name) == len(sessionField) && bytes.EqualFold(f.Name, []byte(sessionField)) {
-				field = f.Value
-			}
-		case http1.IDCookie:
-			if cookie == nil {
-				cookie = cookieSession(f.Value)
-			}
-		}
-	}
-	return field, cookie
-}
-
-// cookieSession looks for the session id among cookies (RFC 6265, 4.2.1).
-func cookieSession(list []byte) []byte {
-	for len(list) > 0 {
-		var pair []byte
-		pair, list, _ = bytes.Cut(list, []byte{';'})
-		if value, ok := bytes.CutPrefix(bytes.TrimLeft(pair, " "), []byte(sessionField+"=")); ok {
-			return bytes.TrimRight(value, " ")
+		if f := &fields[i]; f.ID == http1.IDIasRs && len(f.Name) == len(sessionName) && bytes.EqualFold(f.Name, []byte(sessionName)) {
+			return f.Value
 		}
 	}
 	return nil
+}
+
+// nextSession returns the first session id among cookies (RFC 6265, 4.2.1), without quotes, and what follows it; empty when there is none.
+func nextSession(list []byte) (id, rest []byte) {
+	for len(list) > 0 {
+		var pair []byte
+		pair, list, _ = bytes.Cut(list, []byte{';'})
+		if value, ok := bytes.CutPrefix(bytes.TrimSpace(pair), []byte(sessionName+"=")); ok {
+			if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+				value = value[1 : n-1]
+			}
+			if len(value) > 0 {
+				return value, list
+			}
+		}
+	}
+	return nil, nil
 }
 
 // querySession looks for the session id among the parameters of a URL.
@@ -92,7 +112,7 @@ func querySession(path []byte) []byte {
 	for len(query) > 0 {
 		var pair []byte
 		pair, query, _ = bytes.Cut(query, []byte{'&'})
-		if value, ok := bytes.CutPrefix(pair, []byte(sessionField+"=")); ok {
+		if value, ok := bytes.CutPrefix(pair, []byte(sessionName+"=")); ok {
 			return value
 		}
 	}
@@ -143,7 +163,7 @@ func (s *session) appendTo(dst []byte) []byte {
 		dst = append(append(append(dst, "Ias-Rs-Sessionid: "...), text...), crlf...)
 	}
 	if conf.ActiveCookie {
-		dst = append(append(dst, "Set-Cookie: "+sessionField+"="...), text...)
+		dst = append(append(dst, "Set-Cookie: "+sessionName+"="...), text...)
 		dst = s.appendCookieEnd(dst)
 	}
 	return dst
@@ -164,7 +184,7 @@ func (s *session) appendForget(dst []byte) []byte {
 	if !s.x.farm.conf.ActiveCookie {
 		return dst
 	}
-	return s.appendCookieEnd(append(dst, "Set-Cookie: "+sessionField+"=; Max-Age=0"...))
+	return s.appendCookieEnd(append(dst, "Set-Cookie: "+sessionName+"=; Max-Age=0"...))
 }
 
 // sessionText returns the text of a session id, valid until the next call. Those that name no connection are alike for many clients, and
