@@ -73,6 +73,8 @@ func relayMetrics(t relay.Totals) []admin.Metric {
 		byLabel("rs_refusals_total", "Malformed requests, by what was wrong.", "reason", t.Refusals),
 		counter("rs_retries_total", "Requests that were sent to a second back-end server.", t.Retries),
 		counter("rs_dropped_log_lines_total", "Records of requests that were dropped because the disk was slow.", t.LogDropped),
+		byLabel("rs_webhook_events_total", "Events for the webhook that it has taken, that it has not, and that were dropped because too many waited.", "result",
+			map[string]int64{"sent": t.Webhook.Sent, "failed": t.Webhook.Failed, "dropped": t.Webhook.Dropped}),
 		gauge("rs_requests_in_flight", "Requests that have begun and not ended.", t.InFlight),
 		gauge("rs_clients", "Connections of clients.", t.Clients),
 		gauge("rs_lanes", "Lanes of outbound enablers.", t.Lanes),

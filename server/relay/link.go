@@ -43,6 +43,12 @@ type link struct {
 	leaving   bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
 }
 
+// How the troubles begin that a lane tells of.
+const (
+	laneBroke     = "a lane broke: "
+	backendIsDown = "the back end is down: "
+)
+
 // Packet handles what the enabler sent.
 func (l *link) Packet(p lane.Packet) error {
 	if l.verbosity >= showPackets {
@@ -167,6 +173,7 @@ func (l *link) maybeJoin() {
 	l.opening.Stop()
 	l.joined = true
 	l.s.stats.lanes.Add(1)
+	l.s.relay.watch.ring()
 	l.tell("lane up", "lane", l.key.number, "remote", l.remote, "form", l.down.String())
 	if l.server != nil {
 		l.join()
@@ -207,8 +214,9 @@ func (l *link) status(b []byte) error {
 		}
 	}
 	if !up {
-		l.s.troubled(l.key.farm, l.key.server, "the back end is down: "+string(text))
+		l.s.troubled(l.key.farm, l.key.server, backendIsDown+string(text))
 	}
+	l.s.relay.watch.ring()
 	l.tell("back end", "up", up, "reason", string(text))
 	return nil
 }
@@ -242,8 +250,9 @@ func (l *link) Gone(err error) {
 		}
 	}
 	if err != nil && !l.s.relay.draining.Load() {
-		l.s.troubled(l.key.farm, l.key.server, "a lane broke: "+err.Error())
+		l.s.troubled(l.key.farm, l.key.server, laneBroke+err.Error())
 	}
+	l.s.relay.watch.ring()
 	l.tell("lane down", "lane", l.key.number, "streams", l.streams.Len(), "error", err)
 	l.streams.Each(func(_ uint32, x *exchange) {
 		x.lost(failChannelLost, "The connection to the back-end server's enabler broke.", false)

@@ -46,6 +46,7 @@ type Relay struct {
 	gate      gate                                // who may be an enabler
 	work      sync.WaitGroup                      // goroutines that find out for a loop what it must not wait for
 	draining  atomic.Bool
+	watch     watch        // tells who comes and goes
 	held      atomic.Int64 // bytes of bodies held back for slow clients
 }
 
@@ -83,6 +84,7 @@ func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64
 	for _, l := range g.Loops() {
 		r.shards = append(r.shards, newShard(r, l, v))
 	}
+	r.watch.begin(r)
 	return r, nil
 }
 
@@ -108,6 +110,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 // Close gives back what the door holds besides connections, which are the group's. It is called when the group has stopped.
 func (r *Relay) Close() error {
 	r.closeListeners()
+	r.watch.end()
 	r.makers.Wait()
 	r.work.Wait()
 	for _, s := range r.shards {

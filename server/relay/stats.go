@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roundhouse/codec/http1"
+	"roundhouse/server/webhook"
 )
 
 // latencyBounds are the upper bounds of the latency histograms.
@@ -36,6 +37,7 @@ type Totals struct {
 	Failures                                              map[string]int64 // answers of the relay itself, by name
 	Refusals                                              map[string]int64 // malformed requests, by reason
 	LogDropped                                            int64            // lines of the access log that were dropped
+	Webhook                                               webhook.Counts   // events
 }
 
 // LatencyBounds are the upper bounds of Times.Counts but its last.
@@ -43,7 +45,7 @@ func LatencyBounds() []time.Duration { return append([]time.Duration(nil), laten
 
 // Totals sums the counters.
 func (r *Relay) Totals() Totals {
-	t := Totals{Failures: map[string]int64{}, Refusals: map[string]int64{}, Held: r.held.Load(), LogDropped: r.access.dropped.Load()}
+	t := Totals{Failures: map[string]int64{}, Refusals: map[string]int64{}, Held: r.held.Load(), LogDropped: r.access.dropped.Load(), Webhook: r.watch.hook.Counts()}
 	for _, s := range r.shards {
 		t.InFlight += s.stats.inFlight.Load()
 		t.Clients += s.stats.clients.Load()
