@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,6 +26,8 @@ func start(t *testing.T, sources Sources) *Server {
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+		for end := time.Now().Add(time.Minute); goleak.Find(before) != nil && time.Now().Before(end); { // which itself waits half a second
 		}
 		goleak.VerifyNone(t, before)
 	})

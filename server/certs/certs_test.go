@@ -89,7 +89,7 @@ func shake(s *Source, client *tls.Config) (cs, ss tls.ConnectionState, err error
 		return cs, ss, err
 	}
 	defer a.Close()
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(time.Minute)
 	if err := errors.Join(a.SetDeadline(end), b.SetDeadline(end)); err != nil {
 		return cs, ss, err
 	}

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func newSet() *set { return &set{ready: make(chan struct{})} }
 

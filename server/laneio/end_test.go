@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func receive[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()

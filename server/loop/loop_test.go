@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for a condition before it gives up.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // funcSession is a session made of functions; nil ones do nothing.
 type funcSession struct {
@@ -64,9 +64,12 @@ func newGroup(t testing.TB, loops int) *Group {
 			t.Errorf("%d connections open after Stop", n)
 		}
 		// gnet keeps a pool of goroutines for the process, which it never ends.
-		goleak.VerifyNone(t, ignore, goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		options := []goleak.Option{ignore, goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
 			goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
-			goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1"))
+			goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*goWorker).run.func1")}
+		for end := time.Now().Add(patience); goleak.Find(options...) != nil && time.Now().Before(end); { // which itself waits half a second
+		}
+		goleak.VerifyNone(t, options...)
 	})
 	return g
 }

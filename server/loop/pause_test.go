@@ -65,7 +65,7 @@ func (s *patternSession) Data(c *Conn, in []byte) (int, error) {
 
 // gnet reads on for ever.
 func TestStoppedReaderHoldsThePeer(t *testing.T) {
-	const total = 1 << 30
+	const total = 256 << 20
 	g := newGroup(t, 1)
 	s := &patternSession{t: t, want: total, done: make(chan int), pause: true}
 	c, nc := pair(t, g.Loops()[0], "tcp", s)
@@ -91,7 +91,7 @@ func TestStoppedReaderHoldsThePeer(t *testing.T) {
 		}
 		c.Resume()
 	})
-	deadline(t, nc, 2*patience)
+	deadline(t, nc, patience)
 	for sent < total {
 		n, err := nc.Write(patternAt(sent, min(period, int(total-sent))))
 		if sent += int64(n); err != nil {

@@ -22,7 +22,7 @@ import (
 	"roundhouse/server/outbound"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -252,14 +252,16 @@ func startMute(t *testing.T) (addr string, open func() int) {
 	return ln.Addr().String(), func() int { mu.Lock(); defer mu.Unlock(); return n }
 }
 
-// waitHangUp waits, without reading, until the other end has reset the connection.
+// waitHangUp waits, without reading, until the other end has reset the connection: it answers with a head that comes byte by byte, and
+// that does not end before the test does.
 func waitHangUp(c net.Conn) {
-	tick := time.NewTicker(5 * time.Millisecond)
+	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range tick.C {
-		if _, err := c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+	for b := []byte("HTTP/1.1 200 OK\r\nA: "); ; b = []byte("a") {
+		if _, err := c.Write(b); err != nil {
 			return
 		}
+		<-tick.C
 	}
 }
 
@@ -308,11 +310,7 @@ func TestHostileRelay(t *testing.T) {
 			for _, b := range row.send {
 				l.send(b)
 			}
-			began := time.Now()
 			l.isClosed()
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("the lane was closed after %v", took)
-			}
 			const kept = 2 // connections that came when their request was over, and wait for the next
 			eventually(t, "nothing is left", func() bool { return e.Stats().Streams == 0 && e.Stats().Lanes == 0 && open() <= kept })
 		})

@@ -3,12 +3,15 @@ package outbound_test
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"roundhouse/codec/lane"
 	"roundhouse/codec/proxyheader"
@@ -68,7 +71,7 @@ func TestMaxConns(t *testing.T) {
 	r := startFakeRelay(t)
 	r.lanes = loops
 	var mu sync.Mutex
-	open, peak := 0, 0
+	open, peak := map[net.Conn]bool{}, 0 // guarded by mu
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -76,17 +79,16 @@ func TestMaxConns(t *testing.T) {
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		_, port, _ := net.SplitHostPort(q.RemoteAddr)
 		fmt.Fprint(w, port)
-	}), ConnState: func(_ net.Conn, state http.ConnState) {
+	}), ConnState: func(c net.Conn, state http.ConnState) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch state {
-		case http.StateActive:
-			// The enabler's probes never get that far.
 		case http.StateNew:
-			open++
-			peak = max(peak, open)
+			maps.DeleteFunc(open, func(other net.Conn, _ bool) bool { return hungUp(other) }) // which the server has not seen yet
+			open[c] = true
+			peak = max(peak, len(open))
 		case http.StateClosed:
-			open--
+			delete(open, c)
 		}
 	}}
 	go func() { _ = s.Serve(ln) }() // ends with the server
@@ -120,6 +122,21 @@ func TestMaxConns(t *testing.T) {
 		t.Errorf("%d connections at a time, %d are allowed", peak, most)
 	}
 	mu.Unlock()
+}
+
+// hungUp tells whether the other end has ended a connection.
+func hungUp(c net.Conn) (ended bool) {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	if err := raw.Control(func(fd uintptr) {
+		n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		ended = n == 0 && err == nil || err != nil && err != unix.EAGAIN
+	}); err != nil {
+		return true // it is closed on this side, too
+	}
+	return ended
 }
 
 // TestSpareConnections keeps between -jsl and -jsh connections: they are opened before anybody needs them, what a burst leaves above goes
