@@ -25,6 +25,12 @@ const patience = 20 * time.Second
 // eventually waits until ok says true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	eventuallyIn(t, patience, what, ok)
+}
+
+// eventuallyIn waits until ok says true, with another patience.
+func eventuallyIn(t testing.TB, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -116,28 +116,16 @@ func TestPromise26Drain(t *testing.T) {
 			}
 			l := &sumLoad{url: "http://" + b.start(t, servers, checks) + "/cli/iarelayserver/f/"}
 			eventually(t, b.name+" serves", func() bool { return ask("GET", l.url, "").status == 200 })
-			stop, done := make(chan struct{}), make(chan struct{})
-			go func() { // ends with stop; the test waits for it
-				defer close(done)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						l.run(2000, clients)
+			var readyz []time.Duration
+			l.during(clients, func() {
+				for range rounds {
+					for i := range f.relays {
+						served(t, f.relays[i])
+						readyz = append(readyz, drainUnderLoad(t, f, i, checks[i]))
+						served(t, f.relays[i])
 					}
 				}
-			}()
-			var readyz []time.Duration
-			for range rounds {
-				for i := range f.relays {
-					served(t, f.relays[i])
-					readyz = append(readyz, drainUnderLoad(t, f, i, checks[i]))
-					served(t, f.relays[i])
-				}
-			}
-			close(stop)
-			<-done
+			})
 			t.Logf("%s: %d drains: %d sent, %d answered, %d lost; /readyz failed at the latest %v after the signal", b.name, len(readyz),
 				l.sent.Load(), l.answered.Load(), l.failed.Load(), maxOf(readyz).Round(time.Millisecond))
 			if l.failed.Load() > 0 {

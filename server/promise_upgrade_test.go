@@ -116,6 +116,31 @@ func (l *sumLoad) run(n, clients int) {
 	wg.Wait()
 }
 
+// during sends requests by so many clients while f runs.
+func (l *sumLoad) during(clients int, f func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() { // ends with stop
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				l.run(2000, clients)
+			}
+		}
+	}()
+	defer func() { close(stop); <-done }()
+	f()
+}
+
+// more waits until n more requests have been sent.
+func (l *sumLoad) more(t testing.TB, n int64) {
+	t.Helper()
+	from := l.sent.Load()
+	eventually(t, "requests are sent", func() bool { return l.sent.Load() >= from+n })
+}
+
 func (l *sumLoad) one(transport *http.Transport, i int64) error {
 	seed, size := strconv.FormatInt(i, 10), int(i%16)*64
 	if i%1000 == 0 {
