@@ -31,7 +31,7 @@ func TestWebhook(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		all = append(all, fmt.Sprintf("%s %s/%s %v %v", e.Event, e.Farm, e.Server, e.BackendUp, e.Reason != ""))
+		all = append(all, fmt.Sprintf("%s %s/%s %v %v", e.Event, e.Farm, e.Server, e.BackendUp, e.Event == webhook.BackendDown && e.Reason != ""))
 	}))
 	defer receiver.Close()
 	r := startRelay(t, func(cfg *config.Config) { cfg.Relay.Status.Webhook = receiver.URL + "/hook" })
