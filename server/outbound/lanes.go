@@ -35,7 +35,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 	pause := newBackoff(e.cfg.Retry)
 	introduced := false // by the relay server, since a lane was up: it has named its process
 	for {
-		k := e.openLane(spec)
+		k := e.openFirst(ctx, spec)
 		var err error
 		select {
 		case err = <-k.gone:
@@ -65,7 +65,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			continue
 		}
 		wait := pause.after(err)
-		if next, _, _ := spec.t.next(); next != k.form { // a refusal that stands does not stand for another form
+		if next := spec.t.next(); next != k.form { // a refusal that stands does not stand for another form
 			pause.reset()
 			wait = pause.next()
 		}
@@ -178,6 +178,7 @@ func (k *link) maybeUp() {
 	}
 	k.opening.Stop()
 	k.up.Store(time.Now().UnixNano())
+	close(k.whole)
 	k.s.e.lanes.Add(1)
 	k.s.e.ready()
 	k.s.armSweep()

@@ -22,11 +22,11 @@ const (
 	proofTime   = 5 * time.Second  // from our hello until a packet comes back
 )
 
-// openLane begins to open a lane, in the form that its transport says. Its gone channel tells when it has ended.
-func (e *Enabler) openLane(spec laneSpec) *link {
+// openLane begins to open a lane in a form. Its gone channel tells when it has ended.
+func (e *Enabler) openLane(spec laneSpec, f form) *link {
 	s := e.shards[spec.number%len(e.shards)]
-	k := &link{s: s, spec: spec, began: time.Now().UnixNano(), goes: make(chan struct{}), gone: make(chan error, 1)}
-	k.form, k.pad, k.mustProve = spec.t.next()
+	k := &link{s: s, spec: spec, form: f, began: time.Now().UnixNano(), whole: make(chan struct{}), goes: make(chan struct{}), gone: make(chan error, 1)}
+	k.pad, k.mustProve = spec.t.needs()
 	port := spec.peer.port(e.cfg.Relays[spec.i].HTTPS)
 	k.route = e.ways[spec.i].to(spec.peer.Host, port)
 	k.relayIndex = e.met.index(net.JoinHostPort(spec.peer.Host, strconv.Itoa(port)))

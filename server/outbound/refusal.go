@@ -151,6 +151,8 @@ func (r *refusal) advice() string {
 		return "backend_security of the farm demands the other scheme: check https and port of -cr"
 	case numberDuplicate:
 		return "another enabler serves this farm and id: end it, or choose another id"
+	case numberRequest:
+		return "what came to the relay is not what was sent: something on the way changes it (WebSocket: it does not pass Upgrade on; nginx: proxy_set_header Upgrade $http_upgrade and Connection \"upgrade\")"
 	case numberVersion:
 		return "relay and enabler are too far apart: use the same release of both"
 	case numberStale:

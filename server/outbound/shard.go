@@ -104,6 +104,7 @@ type link struct {
 	pad        int // bytes after each burst over HTTP
 	route      *route
 	began      int64         // makes the lane's name unique
+	whole      chan struct{} // closed when the lane is up
 	goes       chan struct{} // closed when the relay says that the lane will end
 	gone       chan error    // gets the reason of the end, once
 	relayIndex int           // which relay server it leads to, in records

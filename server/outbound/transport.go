@@ -87,22 +87,37 @@ func (t *transport) met(err error) bool {
 	return true
 }
 
-// next says in which form a lane is to be opened, how much padding it needs, in bytes, and whether it has to be proved: where the
-// relay server knows one form only, there is nothing to choose.
-func (t *transport) next() (f form, pad int, prove bool) {
+// next says in which form a lane is to be opened.
+func (t *transport) next() form {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.form, t.offer.pad, t.offer.length || t.offer.socket
+	return t.form
+}
+
+// needs says how much padding a lane needs, in bytes, and whether it has to be proved: where the relay server knows one form only, there is
+// nothing to choose.
+func (t *transport) needs() (pad int, prove bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.offer.pad, t.offer.length || t.offer.socket
+}
+
+// rival is the form that may be tried beside a lane of form f, which is not up yet; false: none, since f is the only one, or has worked before.
+func (t *transport) rival(f form) (form, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to := t.other(f, nil)
+	return to, to != f && !t.worked
 }
 
 // proved tells that a lane of that form passes packets on in both directions.
 func (t *transport) proved(f form) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f != t.form {
+	if f != t.form && t.worked {
 		return // a lane that was opened before the form changed
 	}
-	t.failed = 0
+	t.form, t.failed = f, 0
 	if !t.worked {
 		t.worked = true
 		t.log.Info("transport chosen", "relay", t.relay, "transport", f.String())
@@ -160,7 +175,7 @@ var (
 // judge finds out what a failure says of a form.
 func judge(f form, err error) guilt {
 	switch {
-	case err == nil, errors.Is(err, errNoLane), errors.Is(err, errCut):
+	case err == nil, errors.Is(err, errNoLane), errors.Is(err, errCut), errors.Is(err, errOutrun):
 		return notForm
 	case errors.Is(err, errUnproved), errors.Is(err, errOpening):
 		return isForm

@@ -49,8 +49,8 @@ func TestTransportForms(t *testing.T) {
 	} {
 		tr := newTransport("relay", row.wish, slog.New(slog.DiscardHandler))
 		tr.offered(row.offer)
-		f, _, prove := tr.next()
-		if prove != (row.offer != offer{}) {
+		f := tr.next()
+		if _, prove := tr.needs(); prove != (row.offer != offer{}) {
 			t.Errorf("%s: proof %v", row.name, prove)
 		}
 		got := string("cls"[f])
@@ -60,7 +60,7 @@ func TestTransportForms(t *testing.T) {
 			} else {
 				tr.unproved(f, err)
 			}
-			f, _, _ = tr.next()
+			f = tr.next()
 			got += string("cls"[f])
 		}
 		if got != row.want {
@@ -75,11 +75,43 @@ func TestTransportOffer(t *testing.T) {
 	tr.offered(offer{length: true, socket: true, pad: 5})
 	tr.unproved(formChunked, errUnproven)
 	tr.unproved(formChunked, errUnproven) // of another lane, that was opened before
-	if f, pad, _ := tr.next(); f != formSocket || pad != 5 {
-		t.Error(f, pad)
+	if pad, _ := tr.needs(); tr.next() != formSocket || pad != 5 {
+		t.Error(tr.next(), pad)
 	}
 	tr.offered(offer{length: true})
-	if f, _, prove := tr.next(); f != formChunked || !prove {
-		t.Error(f, prove)
+	if _, prove := tr.needs(); tr.next() != formChunked || !prove {
+		t.Error(tr.next(), prove)
+	}
+}
+
+// TestTransportRival asks what may be tried beside a lane that is not up, and lets it win.
+func TestTransportRival(t *testing.T) {
+	all := offer{length: true, socket: true}
+	for _, row := range []struct {
+		wish  string
+		offer offer
+		f     form
+		want  form
+		may   bool
+	}{
+		{"auto", all, formChunked, formSocket, true}, {"auto", all, formLength, formSocket, true}, {"auto", all, formSocket, formChunked, true},
+		{"http", all, formChunked, formChunked, false}, {"ws", all, formSocket, formSocket, false}, {"auto", offer{}, formChunked, formChunked, false},
+	} {
+		tr := newTransport("relay", row.wish, slog.New(slog.DiscardHandler))
+		tr.offered(row.offer)
+		if f, may := tr.rival(row.f); f != row.want || may != row.may {
+			t.Errorf("%+v: %v, %v", row, f, may)
+		}
+	}
+	tr := newTransport("relay", "auto", slog.New(slog.DiscardHandler))
+	tr.offered(all)
+	tr.proved(formSocket)
+	tr.proved(formChunked) // too late
+	tr.unproved(formChunked, errOutrun)
+	if f := tr.next(); f != formSocket {
+		t.Error("the winner is not kept:", f)
+	}
+	if f, may := tr.rival(formSocket); may {
+		t.Error("what works has a rival:", f)
 	}
 }
