@@ -64,7 +64,7 @@ func TestQueueTimeout(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	r := startRelay(t, func(cfg *config.Config) {
 		f := &cfg.Relay.Farms[0]
-		f.Hosts, f.ActiveCookie = []string{"app.example.com"}, true
+		f.Hosts, f.ActiveCookie = []string{"app.example.com", "2001:DB8::0:1"}, true
 	})
 	startEnabler(t, r, "s1", startBackend(t, func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.RequestURI) }))
 	for _, row := range []struct{ host, farm, path, want, cookie string }{
@@ -80,6 +80,17 @@ func TestAddresses(t *testing.T) {
 		{"App.Example.COM:8080", "", "/", "/", "/"},
 		{"app.example.com", "", "/cli/iarelayserver/f/a", "/a", "/cli/iarelayserver/f"},
 		{"other", "f", "/a", "/a", "/"},
+		{"app.example.com.", "", "/a", "/a", "/"},
+		{"app.example.com.:80", "", "/a", "/a", "/"},
+		{"[2001:db8::1]", "", "/a", "/a", "/"},
+		{"[2001:DB8::1]:8080", "", "/a", "/a", "/"},
+		{"[2001:db8::2]", "", "/a", "", ""},
+		{"", "", "/CLI/IARelayServer/f/A", "/A", "/CLI/IARelayServer/f"},
+		{"", "", "/Ias_Relay_Server/Client/RS_CLIENT.dll/f/a", "/a", "/Ias_Relay_Server/Client/RS_CLIENT.dll/f"},
+		{"other", "f,f", "/a", "", ""},
+		{"other", "", "/cli/iarelayserver//f/a", "", ""},
+		{"other", "", "//cli/iarelayserver/f/a", "", ""},
+		{"other", "", "/cli/iasrelayserver/f/a", "", ""},
 		{"app.example.com", "g", "/a", "", ""},
 		{"other", "", "/a", "", ""},
 		{"other", "", "/cli/iarelayserverx/f/a", "", ""},
@@ -93,7 +104,7 @@ func TestAddresses(t *testing.T) {
 			q.Host = row.host
 		}
 		if row.farm != "" {
-			q.Header.Set("Ias-Rs-Farm", row.farm)
+			q.Header["Ias-Rs-Farm"] = strings.Split(row.farm, ",")
 		}
 		resp, err := http.DefaultTransport.RoundTrip(q)
 		if err != nil {

@@ -148,6 +148,16 @@ func TestAcceptance12(t *testing.T) {
 	if text := fmt.Sprint(statusOf(t, client+"?ias-rs-farm=f&ias-rs-server=s2")); strings.Contains(text, "RSE_OE") {
 		t.Errorf("a client sees what went wrong: %s", text)
 	}
+	for _, path := range []string{"/ias_relay_server/monitor/rs_monitor.dll", "/rs16/monitor/rs_monitor.dll", "/rs16.5/monitor/rs.dll", "/rs17/monitor/rs.dll"} {
+		if _, text := page(t, http.MethodGet, "http://"+r.admin+path); !json.Valid([]byte(text)) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
+	for _, path := range []string{"/ias_relay_server/admin/rs_admin.dll", "/rs16/admin/rs_admin.dll", "/rs16.5/admin/rs.dll", "/rs17/admin/rs.dll"} {
+		if _, text := page(t, http.MethodGet, "http://"+r.admin+path+"?ias-rs-format=json"); !json.Valid([]byte(text)) {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
 	if _, text := page(t, http.MethodGet, "http://"+r.admin+"/mon/iarelayserver"); !json.Valid([]byte(text)) ||
 		!strings.Contains(text, `"rs_requests_total":[`) || !strings.Contains(text, `"rs_config_generation":[{"value":1}]`) {
 		t.Errorf("the numbers: %s", text)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Opens tells whether the relay door listens anywhere.
@@ -135,15 +134,15 @@ func (c relayChecker) checkFarms() {
 // checkHosts looks at the names that reach a farm by themselves; all has those of the farms before it.
 func (c relayChecker) checkHosts(path string, f *Farm, all map[string]string) {
 	for _, host := range f.Hosts {
-		lower := strings.ToLower(host)
-		other, twice := all[lower]
+		name := HostName(host)
+		other, twice := all[name]
 		switch {
 		case !isHost(host):
 			c.bad(path, host, "names or IP addresses, without scheme and port")
 		case twice:
 			c.bad(path, host, fmt.Sprintf("a name that farm %q does not have already", other))
 		default:
-			all[lower] = f.ID
+			all[name] = f.ID
 		}
 	}
 }

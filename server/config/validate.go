@@ -162,11 +162,11 @@ func (c *checker) checkPrefixes() {
 		}
 		for i, p := range list.prefixes {
 			c.require(isPathPrefix(p), list.path, p, "a path that starts with / and does not end with one, of printable ASCII without ? or #")
-			c.require(!slices.Contains(list.prefixes[:i], p), list.path, p, "each path once")
+			c.require(!containsFold(list.prefixes[:i], p), list.path, p, "each path once; case does not matter")
 		}
 	}
 	for _, p := range r.ServerPrefixes {
-		c.require(!slices.Contains(r.ClientPrefixes, p), "relay.server_prefixes", p, "a path that is not also in relay.client_prefixes")
+		c.require(!containsFold(r.ClientPrefixes, p), "relay.server_prefixes", p, "a path that is not also in relay.client_prefixes")
 	}
 }
 
@@ -305,10 +305,23 @@ func isHost(host string) bool {
 	return host != "" && len(host) <= 255 && isPrintable(host) && !strings.ContainsAny(host, ` /:@?#[]"'\=,;`)
 }
 
+// HostName is the one form of a name or an IP address that are written in several: in lower case, without a dot at the end, addresses in their
+// usual form.
+func HostName(host string) string {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.String()
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
 func isPort(port int) bool { return 0 <= port && port <= 65535 }
 
 func isPathPrefix(p string) bool {
 	return len(p) > 1 && p[0] == '/' && p[len(p)-1] != '/' && isPrintable(p) && !strings.ContainsAny(p, " ?#")
+}
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, s) })
 }
 
 // isPrintable tells whether s is ASCII from the blank to the tilde.

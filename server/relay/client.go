@@ -208,7 +208,7 @@ func (c *client) begin(q *http1.Request) {
 		return
 	}
 	if to.kind == routeNone || len(to.farm) == 0 {
-		c.reject(q, failBadURL, "The URL names no farm.")
+		c.reject(q, failBadURL, noFarm(to))
 		return
 	}
 	f := c.s.view.farm(to.farm)

@@ -40,27 +40,61 @@ func (s *shard) route(q *http1.Request) route {
 	if fieldValue(q.Fields, "ias-rs-op") != nil {
 		return route{kind: routeStray}
 	}
-	if name := fieldValue(q.Fields, "ias-rs-farm"); len(name) > 0 {
+	if name, n := farmField(q.Fields); n > 0 {
+		if n > 1 { // who looked at the request before us may have taken another one
+			return route{}
+		}
 		return route{kind: routeClient, farm: name, path: path, base: path[:min(1, len(path))]}
 	}
 	if len(s.view.hosts) > 0 {
 		if f := s.view.hosts[string(s.lowerHost(q.Host))]; f != nil {
-			return route{kind: routeClient, farm: []byte(f.conf.ID), path: path, base: path[:min(1, len(path))]}
+			s.name = append(s.name[:0], f.conf.ID...)
+			return route{kind: routeClient, farm: s.name, path: path, base: path[:min(1, len(path))]}
 		}
 	}
 	return route{}
 }
 
-// lowerHost returns the name in a Host field, without the port, in lower case. It stands in the shard's scratch.
-func (s *shard) lowerHost(host []byte) []byte {
-	s.name = s.name[:0]
-	for _, c := range cutPort(host) {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+// noFarm says what is missing in a request that is for no farm.
+func noFarm(to route) string {
+	if to.kind == routeClient {
+		return "The URL names no farm: one has to follow the prefix, as in PREFIX/FARM/PATH."
+	}
+	return "The URL names no farm: its path begins with no prefix of this relay server, and neither its host nor one field Ias-Rs-Farm is a farm's."
+}
+
+// farmField returns the value of Ias-Rs-Farm, and how many fields of that name have one.
+func farmField(fields []http1.Field) (name []byte, n int) {
+	const field = "ias-rs-farm"
+	for i := range fields {
+		f := &fields[i]
+		if f.ID == http1.IDIasRs && len(f.Value) > 0 && len(f.Name) == len(field) && bytes.EqualFold(f.Name, []byte(field)) {
+			name = f.Value
+			n++
 		}
-		s.name = append(s.name, c)
+	}
+	return name, n
+}
+
+// lowerHost returns the name or the address in a Host field as config.HostName does, but leaves addresses as they are written. It stands in the
+// shard's scratch.
+func (s *shard) lowerHost(host []byte) []byte {
+	host = cutPort(host)
+	if n := len(host); n > 2 && host[0] == '[' {
+		host = host[1 : n-1]
+	}
+	s.name = s.name[:0]
+	for _, c := range bytes.TrimSuffix(host, []byte{'.'}) {
+		s.name = append(s.name, lower(c))
 	}
 	return s.name
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 // cutPort cuts the port off an authority, if there is one.
@@ -71,10 +105,15 @@ func cutPort(authority []byte) []byte {
 	return authority
 }
 
-// cutPrefix removes a prefix that ends where a path segment does.
+// cutPrefix removes a prefix that ends where a path segment does. Case does not matter: it never did on IIS.
 func cutPrefix(path []byte, prefix string) (rest []byte, ok bool) {
-	if len(path) < len(prefix) || string(path[:len(prefix)]) != prefix {
+	if len(path) < len(prefix) {
 		return nil, false
+	}
+	for i, c := range path[:len(prefix)] {
+		if c != prefix[i] && lower(c) != lower(prefix[i]) {
+			return nil, false
+		}
 	}
 	rest = path[len(prefix):]
 	return rest, len(rest) == 0 || rest[0] == '/' || rest[0] == '?'

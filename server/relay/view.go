@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"roundhouse/codec/http1"
@@ -22,7 +21,7 @@ type view struct {
 	farms      []*farmView          // by farm.Farm.Index
 	backends   []*config.Backend    // by farm.Server.Index
 	limits     http1.Limits         // of requests
-	hosts      map[string]*farmView // by host name in lower case
+	hosts      map[string]*farmView // by config.HostName
 	// affinityKey signs session ids: the same at all relay servers with the same configuration, unless that has no secret.
 	affinityKey []byte
 	memory      int64 // bytes of bodies that may be held back for slow clients, all together
@@ -96,7 +95,7 @@ func newView(given *config.Config, before *view, machineBytes int64, added *dyna
 	for i, f := range v.table.Farms() { // in the order of the specs
 		v.farms[i].farm = f
 		for _, host := range v.farms[i].conf.Hosts {
-			v.hosts[strings.ToLower(host)] = v.farms[i]
+			v.hosts[config.HostName(host)] = v.farms[i]
 		}
 	}
 	return v, nil
