@@ -85,8 +85,19 @@ func addSources(cmd *cobra.Command, s *config.Sources) {
 	flags.StringVar(&s.RTServer, "rtserver", "", "read an rtserver.cm `file`, after the files of the same name in RTHOME/standard and HOME")
 	flags.StringArrayVar(&s.Set, "set", nil, "set one `key=value`, as relay.listen=:8080; may be given several times")
 	flags.BoolVarP(&s.ExpandEnv, "expand-env", "e", false, "make ${NAME} and ${NAME:-DEFAULT} in values of the rs.config stand for environment variables")
-	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config, key of the eserver.cfg or option of the rtserver.cm a mistake")
+	flags.BoolVar(&s.Strict, "strict", false, "make an unknown property of the rs.config, key of the eserver.cfg or option of the rtserver.cm a mistake, and a file with secrets that everybody may read")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return noEmptyFile(cmd) }
 	s.Echo = func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }
+}
+
+// noEmptyFile refuses a file without a name, as of a variable of a shell that is not set: without any file the demonstration would run.
+func noEmptyFile(cmd *cobra.Command) error {
+	for _, name := range []string{"config", "rs-config", "eserver", "rtserver"} {
+		if f := cmd.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return fmt.Errorf("flag --%s: no name of a file", name)
+		}
+	}
+	return nil
 }
 
 // load reads the configuration. Warnings go to warn.
@@ -183,7 +194,7 @@ func newCheck(environ []string) *cobra.Command {
 	sources := config.Sources{Environ: environ, Look: server.Look}
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check the configuration: 0 when it is right, 78 and every mistake when not",
+		Short: "Check the configuration: 0 when it is right, 78 and every mistake when not, 1 for warnings with --strict",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return check(cmd, sources, false) },
 	}
 	addSources(cmd, &sources)
@@ -191,7 +202,11 @@ func newCheck(environ []string) *cobra.Command {
 }
 
 func check(cmd *cobra.Command, sources config.Sources, dump bool) error {
-	cfg, err := load(sources, func(w config.Warning) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w) })
+	warnings := 0
+	cfg, err := load(sources, func(w config.Warning) {
+		warnings++
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+	})
 	if err == nil {
 		err = checkAccess(cfg, config.NewLogger(cmd.ErrOrStderr(), "text", slog.LevelWarn))
 	}
@@ -200,6 +215,8 @@ func check(cmd *cobra.Command, sources config.Sources, dump bool) error {
 		return err
 	case dump:
 		err = config.Dump(cmd.OutOrStdout(), cfg)
+	case warnings > 0 && sources.Strict:
+		err = fmt.Errorf("the configuration is right; warnings: %d", warnings)
 	default:
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is right")
 	}

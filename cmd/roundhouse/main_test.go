@@ -28,6 +28,7 @@ func TestCommandLine(t *testing.T) {
 	right := write(t, "right.toml", "[relay]\nlisten = [\":1\"]\n[[relay.farm]]\nid = \"a\"\n[[relay.backend]]\nfarm = \"a\"\nid = \"s\"\ntoken = \"hunter2\"\n")
 	wrong := write(t, "wrong.toml", "lops = 1\nloops = -1\n")
 	rs := write(t, "rs.config", "[options]\nnothing = 1\n")
+	rsAsks := write(t, "rs.config", "[options]\nverbosity = 1\n")
 	es := write(t, "eserver.cfg", "// engines\nPortNumber=8088\nEngine_default=engine -q\nControlPassword=hunter2\nNothing=1\n")
 	cm := write(t, "rtserver.cm", "setopt conn_names tcp:127.0.0.1:0\nsetopt nothing 1\necho hello there\n")
 	acl := filepath.Dir(write(t, "users.cfg", "ann : hunter2\n"))
@@ -45,6 +46,11 @@ func TestCommandLine(t *testing.T) {
 		{"check -c " + wrong, nil, 78, "", wrong + ":2:9: field \"loops\": value \"-1\": 0 to 1024"},
 		{"check -c " + wrong + ".none", nil, 78, "", "cannot read"},
 		{"check --rs-config " + rs, nil, 0, "right", "warning: " + rs + ":2:11: field \"nothing\": unknown in [options]: ignored"},
+		{"check --strict --rs-config " + rsAsks, nil, 1, "", "not set: listening on 127.0.0.1:8080\nthe configuration is right; warnings: 1\n"},
+		{"check --strict --rs-config " + rsAsks + " --set relay.listen=:1", nil, 0, "the configuration is right", ""},
+		{"check --rs-config=", nil, 2, "", "flag --rs-config: no name of a file"},
+		{"serve --config=", nil, 2, "", "flag --config: no name of a file"},
+		{"serve -T --set relay.farm[0].id=A --set relay.farm[0].balance=hash", nil, 0, "id = \"A\"", "not set: listening"},
 		{"check --strict --rs-config " + rs, nil, 78, "", rs + ":2:11: field \"nothing\": unknown"},
 		{"check --eserver " + es, nil, 0, "right", "warning: " + es + ":5:1: field \"Nothing\": unknown: ignored"},
 		{"check --strict --eserver " + es, nil, 78, "", es + ":5:1: field \"Nothing\": unknown"},

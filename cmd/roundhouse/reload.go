@@ -94,10 +94,7 @@ func (r *reloader) archive() (name string, err error) {
 	return r.file.Archive()
 }
 
-// maxConfig is how long a file may be that a running server reads again, in bytes.
-const maxConfig = 16 << 20
-
-var errNotPlain = fmt.Errorf("not a file of at most %d bytes", maxConfig)
+var errNotPlain = fmt.Errorf("not a file of at most %d bytes", config.MaxFile)
 
 // readPlain reads a file of usual size: one that does not end, or waits for a writer, would hold the reload for ever.
 func readPlain(path string) ([]byte, error) {
@@ -105,7 +102,7 @@ func readPlain(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxConfig {
+	if !info.Mode().IsRegular() || info.Size() > config.MaxFile {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotPlain}
 	}
 	return os.ReadFile(path)

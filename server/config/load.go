@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,19 +11,20 @@ import (
 
 // Sources says where a Config comes from.
 type Sources struct {
-	// TOML, RSConfig, EServer and RTServer are paths of files; empty: there is none. Without any, the demonstration is configured.
+	// TOML, RSConfig, EServer and RTServer are paths of files; empty: there is none. Without any, the demonstration is configured, unless
+	// Environ or Set have an element of a list, as a farm.
 	TOML, RSConfig, EServer, RTServer string
 	// Environ holds NAME=value pairs, as os.Environ returns them; those that start with ROUNDHOUSE_ count.
 	Environ []string
-	// Set holds key=value pairs, as relay.listen=:8080; lists are cut at commas.
+	// Set holds key=value pairs, as relay.listen=:8080 or relay.farm[0].id=F; lists are cut at commas.
 	Set []string
 	// ExpandEnv makes ${NAME} and ${NAME:-DEFAULT} in the values of an rs.config stand for variables of Environ; that of a secret does only
 	// if there is nothing else in it. One that is not set, or is empty, is a mistake without a default.
 	ExpandEnv bool
 	// Strict makes an unknown property of an rs.config, key of an eserver.cfg or option of an rtserver.cm a mistake instead of a warning, and
-	// so a wrong value of an option.
+	// so a wrong value of an option. With Look, it also refuses files with secrets that everybody may read.
 	Strict bool
-	// ReadFile reads a file; nil: os.ReadFile.
+	// ReadFile reads a file; nil: from the disk, at most MaxFile bytes.
 	ReadFile func(path string) ([]byte, error)
 	// Look looks at what the Config names outside of itself, such as files, whether other mistakes have been found or not; nil: nobody does.
 	Look func(cfg *Config, f Findings)
@@ -37,10 +37,10 @@ type Sources struct {
 // The error is nil or an *Error with every mistake of every source; the Config is nil then, the warnings are not.
 func Load(s Sources) (*Config, []Warning, error) {
 	if s.ReadFile == nil {
-		s.ReadFile = os.ReadFile
+		s.ReadFile = readFile
 	}
-	l := &loader{problems: new(problems), Sources: s, cfg: Default(), from: origins{}}
-	l.cfg.Demo = s.TOML == "" && s.RSConfig == "" && s.EServer == "" && s.RTServer == ""
+	l := &loader{problems: new(problems), Sources: s, cfg: Default(), from: origins{}, secrets: map[string]where{}, outside: map[string]bool{}}
+	l.cfg.Demo = s.TOML == "" && s.RSConfig == "" && s.EServer == "" && s.RTServer == "" && !l.namesElements()
 	if l.cfg.Demo {
 		l.addDemo()
 	}
@@ -74,6 +74,7 @@ func Load(s Sources) (*Config, []Warning, error) {
 	c := &checker{problems: l.problems, cfg: l.cfg, from: l.from}
 	c.check()
 	if s.Look != nil {
+		l.checkReadable()
 		s.Look(l.cfg, Findings{c})
 	}
 	if err := l.err(); err != nil {
@@ -88,9 +89,11 @@ type loader struct {
 	Sources
 	cfg         *Config
 	from        origins
-	asksRecords bool    // an rs.config asks for a verbosity of 1 or more
-	modern      *origin // where Preset=modern stands, if it does
-	unread      bool    // a file could not be read
+	secrets     map[string]where // the first secret of each file
+	outside     map[string]bool  // paths of secrets that an rs.config takes from variables
+	asksRecords bool             // an rs.config asks for a verbosity of 1 or more
+	modern      *origin          // where Preset=modern stands, if it does
+	unread      bool             // a file could not be read
 }
 
 // addDemo configures the farm and the router of the demonstration. The enabler in the same process reads its token from the Config.
@@ -234,9 +237,13 @@ func (l *loader) set(f field, path string, s scalar, from origin) {
 		return
 	}
 	l.from[path] = from
+	if f.unit == "secret" {
+		l.noteSecret(path, s.text, from.where)
+	}
 }
 
 func (l *loader) loadEnviron() {
+	lists, elements := listsOf(l.cfg), []elementValue(nil)
 	keys := map[string]field{}
 	for _, k := range keysOf(l.cfg) {
 		keys[k.env()] = k
@@ -249,26 +256,34 @@ func (l *loader) loadEnviron() {
 		at := where{file: "environment"}
 		if k, ok := keys[name]; ok {
 			l.set(k, k.name, scalar{text: value}, origin{at, name})
+		} else if e, ok := elementOfVariable(lists, name); ok {
+			elements = append(elements, elementValue{e, value, origin{at, name}})
 		} else { // no mistake: orchestrators invent such names for a service that is called roundhouse
 			l.warn(at, "field %q: no such key", name)
 		}
 	}
+	l.setElements(elements)
 }
 
 func (l *loader) loadSet() {
+	lists, elements := listsOf(l.cfg), []elementValue(nil)
 	for _, pair := range l.Set {
 		name, value, found := strings.Cut(pair, "=")
 		at := where{file: "--set"}
 		f, ok := l.key(name)
+		e, isElement := elementOfKey(lists, name)
 		switch {
-		case !ok:
-			l.fail(at, "field %q: no such key; lists of tables, such as farms, are set in a file", name)
+		case !ok && !isElement:
+			l.fail(at, "field %q: no such key; those of lists have a number, as relay.farm[0].id", name)
 		case !found:
 			l.fail(at, "field %q: no value: write %s=VALUE", name, name)
+		case isElement:
+			elements = append(elements, elementValue{e, value, origin{at, name}})
 		default:
 			l.set(f, name, scalar{text: value}, origin{at, name})
 		}
 	}
+	l.setElements(elements)
 }
 
 // key finds a key by its dotted name.

@@ -65,6 +65,7 @@ func (r *rsReader) apply(kind *rsSection, table reflect.Value, path, name string
 			if _, err := strconv.ParseUint(text, 10, 32); err == nil && f.value.Type() == reflect.TypeFor[time.Duration]() {
 				text += "s" // times in an rs.config are seconds
 			}
+			r.outside[path+p.field] = v.variable
 			r.loader.set(f, path+p.field, scalar{text: text}, origin{v.at, name})
 		}
 		if p.apply != nil {
@@ -109,7 +110,7 @@ func (r *rsReader) start(v rsValue) {
 		case "-ot":
 			r.warn(v.at, "field %q: option %q: the file is appended to, as with -o", "start", "-ot")
 		case "-v":
-			r.verbosity(rsValue{words[i], v.at})
+			r.verbosity(rsValue{text: words[i], at: v.at})
 		}
 	}
 }
@@ -156,6 +157,7 @@ func (r *rsReader) expand(name string, v *rsValue, secret bool) bool {
 		out.WriteString(value)
 		rest = behind
 	}
+	v.variable = true
 	if v.text = strings.TrimSpace(out.String()); strings.ContainsFunc(v.text, notRS) {
 		r.fail(v.at, "field %q: a variable in it has other bytes than printable 7-bit ASCII and tabs", name)
 		return false
@@ -200,6 +202,7 @@ func noneIfAuto(s string) string {
 	return s
 }
 
+// commasForMarks writes the list of addresses as other sources do; a mark at its start or end separates nothing.
 func commasForMarks(s string) string { return strings.ReplaceAll(s, "!", ",") }
 
 // judgeMACs judges one address or several with ! between them.
@@ -209,7 +212,7 @@ const wantMACs = "six pairs of hexadecimal digits, as 01-23-45-67-89-ab, with ! 
 
 // parseMACs returns addresses that have ! between them, in lower case; nil: one is wrong.
 func parseMACs(s string) []string {
-	macs := strings.Split(strings.ToLower(s), "!")
+	macs := strings.Split(strings.Trim(strings.ToLower(s), "! \t"), "!")
 	for i := range macs {
 		if macs[i] = strings.Trim(macs[i], " \t"); !isMAC(macs[i]) {
 			return nil

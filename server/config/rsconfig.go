@@ -38,8 +38,9 @@ type rsReader struct {
 
 // rsValue is the value of one property and its place.
 type rsValue struct {
-	text string
-	at   where
+	text     string
+	at       where
+	variable bool // it has been taken from one
 }
 
 // loadRSConfig reads an rs.config into the Config.
@@ -58,7 +59,11 @@ func (r *rsReader) file(path string, at where) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	first, _, _ := bytes.Cut(text, []byte("\n"))
 	if !bytes.HasPrefix(first, []byte("#")) && (!utf8.Valid(first) || bytes.IndexByte(first, 0) >= 0) {
-		r.fail(where{path, 1, 1}, "not plain text: a file that is encoded, or hidden by dbfhide, cannot be read")
+		r.fail(where{path, 1, 1}, "not plain text: %s", wantPlain)
+		return
+	}
+	if zero := bytes.IndexByte(text, 0); zero >= 0 { // not a mistake a line
+		r.fail(where{path, 1 + bytes.Count(text[:zero], []byte("\n")), zero - bytes.LastIndexByte(text[:zero], '\n')}, "not plain text: %s", wantPlain)
 		return
 	}
 	r.open = append(r.open, path)
@@ -71,6 +76,8 @@ func (r *rsReader) file(path string, at where) {
 	}
 	r.open = r.open[:len(r.open)-1]
 }
+
+const wantPlain = "a file that is encoded, or hidden by dbfhide, cannot be read"
 
 // line handles one line, less the blanks around it.
 func (r *rsReader) line(text string, at where) {
@@ -173,7 +180,7 @@ func (r *rsReader) property(text string, at where) {
 	} else {
 		r.order = append(r.order, name)
 	}
-	r.set[name] = rsValue{unquote(strings.TrimSpace(value)), at}
+	r.set[name] = rsValue{text: unquote(strings.TrimSpace(value)), at: at}
 }
 
 // unquote takes away the quotes around a value; a value with quotes elsewhere stays as it is.

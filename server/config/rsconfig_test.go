@@ -188,6 +188,7 @@ func TestRSConfigMistakes(t *testing.T) {
 		{"[options]\nverbosity 1", `4: neither a comment, a [section] nor a property`},
 		{"[options]\nver-bosity=1", `4: field "ver-bosity": a name is letters, digits and _`},
 		{"[options]\nverbosity=6", `4: field "verbosity": value "6": 0 to 5`},
+		{"[options]\nverbosity=inherit", `4: field "verbosity": value "inherit": 0 to 5: there is nothing`},
 		{"[options]\nverbosity=x", `4: field "verbosity": value "x": 0 to 5`},
 		{"[options]\ndescription=" + long, `at most 2048 bytes`},
 		{"[options]\ndescription=caf\xc3\xa9", `4: byte 0xc3: only printable 7-bit ASCII and tabs`},
@@ -250,6 +251,8 @@ func TestRSConfigMistakes(t *testing.T) {
 		{"[backend_server]\nfarm=f\nid=s", `4: field "farm": value "f": the id of a farm that is configured; ids are case-sensitive`},
 		{"[backend_server]\nfarm=F\nid=s\n[backend_server]\nfarm=F\nid=s", `8: field "id": value "s": an id that no other server of farm "F" has`},
 		{"[backend_server]\nfarm=F\nid=s\nmac=01-23-45-67-89", `6: field "mac": value "01-23-45-67-89": six pairs`},
+		{"[backend_server]\nfarm=F\nid=s\nmac=!!", `6: field "mac": value "!!": six pairs`},
+		{"[backend_server]\nfarm=F\nid=s\nmac=01-23-45-67-89-ab!!01-23-45-67-89-ac", `6: field "mac": value`},
 		{"[backend_server]\nfarm=F\nid=s\nmac=01-23-45-67-89-ab!01-23-45-67-89-zz", `6: field "mac": value`},
 		{"[backend_server]\nfarm=F\nid=s\nmax_junction=many", `6: field "max_junction": value "many": a whole number`},
 		{"[backend_server]\nfarm=F\nid=s\ntoken=sha256:12", `6: field "token": value "***": sha256: and 64 hexadecimal digits`},
@@ -392,6 +395,14 @@ func TestRSConfigHidden(t *testing.T) {
 		if err == nil || !strings.HasPrefix(withoutColumns(err), "rs.config:1: not plain text") || strings.Contains(withoutColumns(err), "\n") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// TestRSConfigZeroByte has one mistake for a file whose first line is text.
+func TestRSConfigZeroByte(t *testing.T) {
+	_, _, err := loadRS(false, map[string]string{"rs.config": "# hidden\nab\x00\x81\n\x82\n\x83"})
+	if err == nil || !strings.HasPrefix(err.Error(), "rs.config:2:3: not plain text") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
 	}
 }
 

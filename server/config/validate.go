@@ -228,8 +228,13 @@ func (c *checker) checkLog() {
 	l := &c.cfg.Log
 	c.require(slices.Contains([]string{"", "error", "warn", "info", "debug"}, l.Level), "log.level", l.Level, "error, warn, info, debug or empty")
 	c.require(slices.Contains(logFormats, l.Format), "log.format", l.Format, wordList(logFormats))
-	c.require(0 <= l.Verbosity && l.Verbosity <= 5, "log.verbosity", l.Verbosity, "0 to 5")
-	c.require(0 <= l.PassportMaxVerbosity && l.PassportMaxVerbosity <= 5, "log.passport_max_verbosity", l.PassportMaxVerbosity, "0 to 5")
+	for path, n := range map[string]int{"log.verbosity": l.Verbosity, "log.passport_max_verbosity": l.PassportMaxVerbosity} {
+		if n == inherit {
+			c.bad(path, "inherit", "0 to 5: there is nothing to inherit it from")
+		} else {
+			c.require(0 <= n && n <= 5, path, n, "0 to 5")
+		}
+	}
 	c.checkText("relay.description", c.cfg.Relay.Description)
 	c.checkPath("relay.access_log", c.cfg.Relay.AccessLog)
 	c.checkPath("log.file", l.File)
