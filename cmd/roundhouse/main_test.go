@@ -25,7 +25,7 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestCommandLine(t *testing.T) {
-	right := write(t, "right.toml", "[relay]\nlisten = [\":1\"]\n[[relay.farm]]\nid = \"a\"\n[[relay.backend]]\nfarm = \"a\"\nid = \"s\"\ntoken = \"hunter2\"\n")
+	right := write(t, "right.toml", "[relay]\nlisten = [\":1\"]\n[[relay.farm]]\nid = \"a\"\n[[relay.backend]]\nfarm = \"a\"\nid = \"s\"\ntoken = \"hunter2, sixteen bytes and more\"\n")
 	wrong := write(t, "wrong.toml", "lops = 1\nloops = -1\n")
 	rs := write(t, "rs.config", "[options]\nnothing = 1\n")
 	rsAsks := write(t, "rs.config", "[options]\nverbosity = 1\n")
