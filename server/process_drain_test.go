@@ -2,36 +2,55 @@ package server_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// startGate starts a back end that answers /slow when the gate is opened, and up to half a second later; came tells how many requests wait or
-// have waited.
-func startGate(t testing.TB) (addr string, came *atomic.Int64, open func()) {
+// gate is a back end in a process of its own that answers /slow when it has been opened.
+type gate struct {
+	t    testing.TB
+	addr string
+}
+
+// startGate starts a gate. When it has been opened it answers between after and twice as long after.
+func startGate(t testing.TB, after time.Duration) *gate {
 	t.Helper()
-	gate := make(chan struct{})
-	came = new(atomic.Int64)
-	addr = startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+	_, addr := startBackendRole(t, "127.0.0.1:0", gateEnv+"="+after.String())
+	return &gate{t, addr}
+}
+
+// came is how many requests wait there or have waited.
+func (g *gate) came() int {
+	g.t.Helper()
+	n, err := strconv.Atoi(ask("GET", "http://"+g.addr+"/came", "").body)
+	if err != nil {
+		g.t.Fatal("the gate does not tell:", err)
+	}
+	return n
+}
+
+func (g *gate) open() { ask("POST", "http://"+g.addr+"/open", "") }
+
+// serveGate is that process.
+func serveGate(ln net.Listener, after time.Duration) error {
+	opened := make(chan struct{})
+	var came atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("/came", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, came.Load()) })
+	mux.HandleFunc("/open", func(http.ResponseWriter, *http.Request) { close(opened) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 		n := came.Add(1)
-		if q.URL.Path == "/slow" {
-			<-gate
-			pause(time.Duration(n%100) * 5 * time.Millisecond)
-		}
+		<-opened
+		pause(after + time.Duration(n%100)*after/100)
 		fmt.Fprint(w, "done")
 	})
-	opened := false
-	open = func() {
-		if !opened {
-			opened = true
-			close(gate)
-		}
-	}
-	t.Cleanup(open)
-	return addr, came, open
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "done") })
+	return http.Serve(ln, mux)
 }
 
 // TestDrainIsCut has requests in flight that never end: the time to drain ends them, or a second signal does.
@@ -44,11 +63,11 @@ func TestDrainIsCut(t *testing.T) {
 		path := relayFile(t, "127.0.0.1:0", "")
 		c := start(t, binary(t, "roundhouse"), "serve", "-c", path, "--set", "drain_timeout="+row.timeout)
 		r := &relayChild{c, c.listens("relay"), c.listens("admin")}
-		backend, came, _ := startGate(t)
-		startEnablerChild(t, r.addr, "s1", backend)
+		g := startGate(t, 0)
+		startEnablerChild(t, r.addr, "s1", g.addr)
 		r.up(2)
 		answer := begin("GET", r.url("/slow"), "")
-		eventually(t, "it is at the back end", func() bool { return came.Load() == 1 })
+		eventually(t, "it is at the back end", func() bool { return g.came() == 1 })
 		began := time.Now()
 		r.signal(syscall.SIGTERM)
 		if row.again {

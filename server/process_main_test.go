@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-// backendEnv makes the test binary a back end: some tests kill one with -9.
-const backendEnv = "ROUNDHOUSE_TEST_BACKEND"
+// backendEnv makes the test binary a back end: some tests kill one with -9, others have more connections than a process may have twice.
+// gateEnv makes this a gate.
+const (
+	backendEnv = "ROUNDHOUSE_TEST_BACKEND"
+	gateEnv    = "ROUNDHOUSE_TEST_GATE"
+)
 
 func TestMain(m *testing.M) {
 	if serveAsEngine() {
@@ -218,8 +222,14 @@ func startBackendChild(t testing.TB, addr string) (*child, string) {
 	if addr == "" {
 		addr = freeAddr(t)
 	}
+	return startBackendRole(t, addr)
+}
+
+// startBackendRole is startBackendChild with more in the environment.
+func startBackendRole(t testing.TB, addr string, env ...string) (*child, string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), backendEnv+"="+addr)
+	cmd.Env = append(os.Environ(), append(env, backendEnv+"="+addr)...)
 	c := startCommand(t, cmd)
 	eventually(t, "the back end listens", func() bool { return strings.HasSuffix(c.out.text(), "\n") })
 	return c, strings.TrimSpace(c.out.text())
@@ -233,6 +243,10 @@ func childBackend(addr string) {
 		os.Exit(1)
 	}
 	fmt.Println(ln.Addr())
+	if after, err := time.ParseDuration(os.Getenv(gateEnv)); err == nil {
+		fmt.Fprintln(os.Stderr, serveGate(ln, after))
+		return
+	}
 	for {
 		c, err := ln.Accept()
 		if err != nil {

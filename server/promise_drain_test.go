@@ -12,18 +12,18 @@ import (
 )
 
 // TestPromise04Drain sends SIGTERM to a relay server with 500 requests in flight, which last for up to half a second more: all are answered,
-// and it ends well. At full length it has 5,000, for as many descriptors as they need.
+// and it ends well. At full length it has 10,000, which last for 2.5 to 5 s more.
 func TestPromise04Drain(t *testing.T) {
-	n, notReady := 500, 500*time.Millisecond
+	n, lasts, notReady := 500, 250*time.Millisecond, 500*time.Millisecond
 	if isFull() {
-		n, notReady = 5000, 100*time.Millisecond
+		n, lasts, notReady = 10_000, 2500*time.Millisecond, 100*time.Millisecond
 	}
 	path := relayFile(t, "127.0.0.1:0", "")
 	manyJunctions(t, path)
 	c := start(t, binary(t, "roundhouse"), "serve", "-c", path, "--set", "drain_grace=500ms")
 	r := &relayChild{c, c.listens("relay"), c.listens("admin")}
-	backend, came, open := startGate(t)
-	e := startEnablerChild(t, r.addr, "s1", backend, "-jl", "10000")
+	g := startGate(t, lasts)
+	e := startEnablerChild(t, r.addr, "s1", g.addr, "-jl", "10000")
 	r.up(2)
 	kept, err := net.Dial("tcp", r.addr) // a connection that waits for its next request
 	if err != nil {
@@ -40,7 +40,7 @@ func TestPromise04Drain(t *testing.T) {
 	for range n {
 		go func() { outcomes <- ask("GET", r.url("/slow"), "") }() // ends with its request
 	}
-	eventually(t, "all are at the back end", func() bool { return came.Load() == int64(n)+1 })
+	eventuallyIn(t, 3*patience, "all are at the back end", func() bool { return g.came() == n })
 
 	began := time.Now()
 	r.signal(syscall.SIGTERM)
@@ -56,7 +56,7 @@ func TestPromise04Drain(t *testing.T) {
 	if _, err := in.ReadByte(); err == nil {
 		t.Error("a kept connection got an answer without a request")
 	}
-	open()
+	g.open()
 	answered := 0
 	for range n {
 		if o := <-outcomes; o.status == 200 && o.body == "done" && o.err == nil {

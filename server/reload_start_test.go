@@ -40,8 +40,8 @@ func TestSignalsWhileDraining(t *testing.T) {
 	path := relayFile(t, "127.0.0.1:0", "")
 	c := start(t, binary(t, "roundhouse"), "serve", "-c", path)
 	r := &relayChild{c, c.listens("relay"), c.listens("admin")}
-	backend, came, open := startGate(t)
-	startEnablerChild(t, r.addr, "s1", backend)
+	g := startGate(t, 0)
+	startEnablerChild(t, r.addr, "s1", g.addr)
 	r.up(2)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestSignalsWhileDraining(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	answer := begin("GET", r.url("/slow"), "")
-	eventually(t, "it is at the back end", func() bool { return came.Load() == 1 })
+	eventually(t, "it is at the back end", func() bool { return g.came() == 1 })
 	r.signal(syscall.SIGTERM)
 	eventually(t, "it waits for the new drain_delay", func() bool { return len(r.records("not ready; the listeners close later")) == 1 })
 	r.signal(syscall.SIGHUP)
@@ -63,7 +63,7 @@ func TestSignalsWhileDraining(t *testing.T) {
 	})
 	r.signal(syscall.SIGUSR2)
 	eventually(t, "it says that it is not replaced", func() bool { return len(r.records("the server was not replaced: it drains")) == 1 })
-	open()
+	g.open()
 	if o := <-answer; o.status != 200 {
 		t.Error(o)
 	}
