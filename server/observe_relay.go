@@ -30,7 +30,7 @@ func relayTables(s *Server) []admin.Table {
 
 // relayPages are the status page for the administrator of the relay, and the numbers for a monitor.
 func relayPages(s *Server) []admin.Page {
-	pages := []admin.Page{
+	return []admin.Page{
 		{Path: "/admin/iarelayserver", About: "status page; ?ias-rs-farm=F&ias-rs-server=S, ias-rs-format=json", Policy: statuspage.Policy,
 			Render: func(query string) (int, string, []byte) {
 				return s.relay.Render(relay.ParseReportQuery(query, relay.ForAdmin), version(), s.Generation(), s.control.waiting())
@@ -43,14 +43,6 @@ func relayPages(s *Server) []admin.Page {
 			return http.StatusOK, statuspage.JSONType, append(b, '\n')
 		}},
 	}
-	for _, original := range []string{"/ias_relay_server/%s/rs_%[1]s.dll", "/rs16/%s/rs_%[1]s.dll", "/rs16.5/%s/rs.dll", "/rs17/%s/rs.dll"} {
-		for i, name := range []string{"admin", "monitor"} {
-			alias := pages[i]
-			alias.Path, alias.About = fmt.Sprintf(original, name), "the same as "+alias.Path
-			pages = append(pages, alias)
-		}
-	}
-	return pages
 }
 
 // unready returns why no traffic for a farm should come. Empty means no farm: then there is nothing against it.
