@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -36,6 +37,14 @@ func child(mode string) {
 	switch mode {
 	case "die":
 		os.Exit(7)
+	case "leave": // somebody who has the pipe
+		fd := process.tell.Fd()
+		cmd := exec.Command("sleep", "20")
+		cmd.ExtraFiles = []*os.File{os.NewFile(fd, "pipe")}
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		os.Exit(8)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fallthrough

@@ -167,6 +167,7 @@ func TestFailedHandover(t *testing.T) {
 		want string
 	}{
 		{"die", t.Context(), startLimits, "it ended before it was ready: exit status 7"},
+		{"leave", t.Context(), limits{10 * time.Second, patience}, "it ended before it was ready: exit status 8"},
 		{"hang", t.Context(), limits{300 * time.Millisecond, patience}, "it was not ready within 300ms"},
 		{"stubborn", t.Context(), limits{2 * time.Second, 50 * time.Millisecond}, "it was not ready within 2s"},
 		{"hang", cancelled, startLimits, "it was given up: context canceled"},

@@ -95,13 +95,17 @@ func (s *set) replace(ctx context.Context, log *slog.Logger, most limits) (pid i
 		return 0, fmt.Errorf("handover: new process %d: %w", pid, err)
 	}
 	ended := make(chan string, 1)
-	go func() { ended <- reap(child) }() // ends with the new process, or with this one; nobody waits
+	go func() { // ends with the new process, or with this one; nobody waits
+		ended <- reap(child)
+		_ = heard.SetReadDeadline(time.Unix(1, 0)) // what it has started may have the pipe; fails when that is closed
+	}()
 	err = await(ctx, heard, most.ready)
 	if err == nil {
 		return pid, nil
 	}
-	end := dismiss(child, ended, errors.Is(err, io.EOF), most.leave)
-	if errors.Is(err, io.EOF) {
+	gone := errors.Is(err, io.EOF) || len(ended) > 0
+	end := dismiss(child, ended, gone, most.leave)
+	if gone {
 		err = fmt.Errorf("it ended before it was ready: %s", end)
 	}
 	// It may have told systemd that it is the one to watch.

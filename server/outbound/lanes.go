@@ -35,6 +35,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 	pause := newBackoff(e.cfg.Retry)
 	introduced := false // by the relay server, since a lane was up: it has named its process
 	for {
+		bell := spec.t.bell() // before: one that rings while this lane is refused counts
 		k := e.openFirst(ctx, spec)
 		var err error
 		select {
@@ -70,8 +71,14 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			wait = pause.next()
 		}
 		e.log.Warn("lane down; opening it again", "relay", spec.peer.Host, "lane", spec.number, "transport", k.form.String(), "error", err, "after", wait, "advice", e.advice(err))
-		if !sleep(ctx, wait) {
+		if k.up.Load() != 0 { // it has rung itself, and one that breaks again and again must not have the others hurry
+			bell = nil
+		}
+		select {
+		case <-ctx.Done():
 			return
+		case <-bell:
+		case <-time.After(wait):
 		}
 	}
 }
@@ -180,6 +187,7 @@ func (k *link) maybeUp() {
 	k.up.Store(time.Now().UnixNano())
 	close(k.whole)
 	k.s.e.lanes.Add(1)
+	k.spec.t.ring()
 	k.s.e.ready()
 	k.s.armSweep()
 	k.s.e.log.Info("lane up", "relay", k.spec.peer.Host, "lane", k.spec.number, "transport", k.form.String())

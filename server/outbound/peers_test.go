@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"roundhouse/codec/lane"
+	"roundhouse/server/config"
 )
 
 // TestPeersAgain has a relay say that the list of relay servers has changed: the enabler fetches it again, long before it would.
@@ -79,4 +82,32 @@ func TestSelfPeer(t *testing.T) {
 	e, _ := startEnabler(t, r, r.addr)
 	r.accept(true)
 	eventually(t, "a lane is up", func() bool { return e.Stats().Lanes == 1 })
+}
+
+// TestLanesHurryEachOther has a relay server refuse one lane and let another in later: the refused one comes back at once, though its turn would
+// be much later.
+func TestLanesHurryEachOther(t *testing.T) {
+	r := startFakeRelay(t)
+	r.lanes = 2
+	let := make(chan struct{})
+	var refused atomic.Bool
+	judge := func(c net.Conn, q *http.Request) bool {
+		switch {
+		case q.Header.Get("Ias-Rs-Op") != "up":
+		case strings.HasSuffix(q.Header.Get("Ias-Rs-Lane"), "/0"):
+			<-let
+		case !refused.Swap(true):
+			fmt.Fprint(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+			return false
+		}
+		return true
+	}
+	r.judge.Store(&judge)
+	backend, _ := startMute(t)
+	e, log := startEnablerWith(t, r, backend, func(cfg *config.Enabler) { cfg.Retry = time.Hour })
+	eventually(t, "one lane is refused", func() bool { return log.has("lane down") })
+	close(let)
+	r.accept(true)
+	r.accept(true)
+	eventually(t, "both lanes are up", func() bool { return e.Stats().Lanes == 2 })
 }

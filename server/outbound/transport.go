@@ -34,7 +34,8 @@ type transport struct {
 	worked bool       // a lane of this form has been proved
 	failed int        // lanes of this form that were not proved, in a row
 	offer  offer
-	meet   string // the process of the relay server, by its own name; empty: unknown
+	meet   string        // the process of the relay server, by its own name; empty: unknown
+	rung   chan struct{} // closed when the next lane is up; nil: nobody waits for it
 }
 
 // offer is what the list of relay servers says that these can do.
@@ -85,6 +86,26 @@ func (t *transport) met(err error) bool {
 	defer t.mu.Unlock()
 	t.meet = r.instance
 	return true
+}
+
+// bell is closed when the next lane to the relay server is up: whatever keeps others from opening is over, and none should wait for long.
+func (t *transport) bell() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rung == nil {
+		t.rung = make(chan struct{})
+	}
+	return t.rung
+}
+
+// ring tells that a lane is up.
+func (t *transport) ring() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.rung != nil {
+		close(t.rung)
+		t.rung = nil
+	}
 }
 
 // next says in which form a lane is to be opened.
