@@ -78,7 +78,7 @@ func readLane(t *testing.T, r *lane.Reader, got []lane.Packet, in []byte) ([]lan
 			return got, err
 		case n < 1 || n > len(in):
 			t.Fatalf("%d bytes of %d are consumed", n, len(in))
-		case p.Op > lane.OpPeers || p.Op == 0 && p.Data != nil:
+		case p.Op > lane.OpJunctions || p.Op == 0 && p.Data != nil:
 			t.Fatalf("packet %v", p)
 		case len(p.Data) > lane.MaxData || p.Op != lane.OpData && len(p.Data) > lane.MaxControl:
 			t.Fatalf("%v of %d bytes", p.Op, len(p.Data))

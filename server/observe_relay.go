@@ -142,7 +142,12 @@ func backendMetrics(rows []relay.ServerRow) []admin.Metric {
 	inFlight := admin.Metric{Name: "rs_inflight", Help: "Requests that the back-end server has not answered to their end.", Kind: admin.Gauge, Labels: labels}
 	channels := admin.Metric{Name: "rs_channels", Help: "Lanes of the back-end server's enabler, by how they travel.", Kind: admin.Gauge,
 		Labels: []string{"farm", "server", "kind"}}
+	junctions := admin.Metric{Name: "rs_junctions", Help: "Connections of the enabler to its back end: those that carry a request (active), and the others (idle).",
+		Kind: admin.Gauge, Labels: []string{"farm", "server", "state"}}
 	for _, row := range rows {
+		for state, n := range row.Junctions {
+			junctions.Add(float64(n), row.Farm, row.ID, state)
+		}
 		connected.Add(oneIf(row.Lanes > 0), row.Farm, row.ID)
 		up.Add(oneIf(row.Up), row.Farm, row.ID)
 		inFlight.Add(float64(row.Streams), row.Farm, row.ID)
@@ -153,5 +158,5 @@ func backendMetrics(rows []relay.ServerRow) []admin.Metric {
 			rtt.Add(float64(row.RTT)/1e6, row.Farm, row.ID)
 		}
 	}
-	return []admin.Metric{connected, up, rtt, inFlight, channels}
+	return []admin.Metric{connected, up, rtt, inFlight, channels, junctions}
 }

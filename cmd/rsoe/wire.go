@@ -85,6 +85,9 @@ func metrics(s outbound.Stats) []admin.Metric {
 	bytes := by("rsoe_bytes_total", "Bytes of bodies of requests (up) and answers (down) that have ended.", "dir", admin.Counter)
 	bytes.Add(float64(s.UpBytes), "up")
 	bytes.Add(float64(s.DownBytes), "down")
+	junctions := by("rsoe_junctions", "Connections to the back-end server: those that carry a request (active), and the others (idle).", "state", admin.Gauge)
+	junctions.Add(float64(s.Active), "active")
+	junctions.Add(float64(max(0, s.Connections-s.Active)), "idle")
 	took := &admin.Distribution{Sum: s.LatencySum.Seconds()}
 	for _, b := range outbound.LatencyBounds() {
 		took.Bounds = append(took.Bounds, b.Seconds())
@@ -101,6 +104,7 @@ func metrics(s outbound.Stats) []admin.Metric {
 		{Name: "rsoe_request_seconds", Help: "Time from the head of a request to the end of its answer.", Kind: admin.Histogram,
 			Samples: []admin.Sample{{Distribution: took}}},
 		one("rsoe_back_end_up", "Whether the back-end server answers.", admin.Gauge, up),
+		junctions,
 		one("rsoe_back_end_connections", "Connections to the back-end server.", admin.Gauge, s.Connections),
 		one("rsoe_back_end_connections_idle", "Of these, idle ones that any request may use.", admin.Gauge, s.Idle),
 		one("rsoe_back_end_connections_of_sessions", "Of these, those that belong to sessions.", admin.Gauge, s.Sessions),

@@ -111,6 +111,28 @@ func ParseStatus(b []byte) (up bool, text []byte, err error) {
 	return b[0] == 1, b[1:], nil
 }
 
+// Junctions are the connections of an enabler to its back end.
+type Junctions struct {
+	Active uint32 // that carry a request, or are being opened
+	Idle   uint32 // the others, those that are kept for sessions too
+}
+
+const junctionsLen = 8
+
+// AppendJunctions appends a junctions packet.
+func AppendJunctions(dst []byte, j Junctions) []byte {
+	dst = AppendHead(dst, OpJunctions, 0, 0, junctionsLen)
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, j.Active), j.Idle)
+}
+
+// ParseJunctions reads the data of a junctions packet. What a later version adds at the end is ignored.
+func ParseJunctions(b []byte) (Junctions, error) {
+	if len(b) < junctionsLen {
+		return Junctions{}, short(OpJunctions, len(b), junctionsLen)
+	}
+	return Junctions{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, nil
+}
+
 // Socket names a connection of an enabler to its back end. The zero Socket names none.
 type Socket struct {
 	Epoch  uint32 // of the enabler: another one after each loss of all its connections

@@ -41,6 +41,24 @@ func TestHello(t *testing.T) {
 	}
 }
 
+func TestJunctions(t *testing.T) {
+	for bytes, j := range map[string]Junctions{
+		"\x00\x00\x00\x00\x00\x00\x00\x00": {}, "\x00\x00\x01\x02\xff\xff\xff\xff": {258, 1<<32 - 1},
+	} {
+		checkData(t, AppendJunctions(nil, j), OpJunctions, 0, 0, bytes)
+		for _, more := range []string{"", "what a later version adds"} {
+			if got, err := ParseJunctions([]byte(bytes + more)); got != j || err != nil {
+				t.Errorf("ParseJunctions: %+v, %v; want %+v", got, err, j)
+			}
+		}
+		for i := range bytes {
+			if _, err := ParseJunctions([]byte(bytes[:i])); !errors.Is(err, codec.ErrMalformed) {
+				t.Errorf("ParseJunctions of %d bytes: %v", i, err)
+			}
+		}
+	}
+}
+
 func TestReset(t *testing.T) {
 	for _, row := range []struct {
 		code  Code

@@ -25,6 +25,8 @@
 //	goaway    both     4 bytes: after how many ms to open another lane               -
 //	pad       both     anything; pushes what came before it through a proxy          -
 //	peers     relay    nothing: the list of relay servers, or its limits, changed    -
+//	junctions enabler  active 4 | idle 4: connections to the back end; on lane 0
+//	                   only, to a relay server that lists the feature "junctions"    -
 //
 // The relay may say hello again: streams that it opens after it begin with the window that it names.
 //
@@ -65,9 +67,10 @@ const (
 	OpGoaway
 	OpPad
 	OpPeers
+	OpJunctions
 )
 
-var opNames = [...]string{"", "hello", "request", "response", "data", "trailer", "credit", "reset", "upgraded", "status", "ping", "pong", "goaway", "pad", "peers"}
+var opNames = [...]string{"", "hello", "request", "response", "data", "trailer", "credit", "reset", "upgraded", "status", "ping", "pong", "goaway", "pad", "peers", "junctions"}
 
 // String is the op's name.
 func (o Op) String() string {
@@ -246,7 +249,7 @@ func parseHead(b []byte, p *Packet) (size int, err error) {
 		return 0, nil
 	}
 	p.Op, p.Flags, p.Stream = Op(b[8]), Flags(b[9]), binary.BigEndian.Uint32(b[10:])
-	if p.Op == 0 || p.Op > OpPeers {
+	if p.Op == 0 || p.Op > OpJunctions {
 		return 0, fmt.Errorf("lane: unknown %v: %w", p.Op, codec.ErrMalformed)
 	}
 	if p.Op != OpData && size > MaxControl {

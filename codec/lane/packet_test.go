@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 		{"longer than any packet", fmt.Sprintf("%08d", headRest+MaxData+1), codec.ErrTooLarge},
 		{"longest", "99999999", codec.ErrTooLarge},
 		{"op 0", "00000006\x00\x00\x00\x00\x00\x00", codec.ErrMalformed},
-		{"op 15", "00000006\x0f\x00\x00\x00\x00\x00", codec.ErrMalformed},
+		{"op 16", "00000006\x10\x00\x00\x00\x00\x00", codec.ErrMalformed},
 		{"op 255", "00000006\xff\x00\x00\x00\x00\x00", codec.ErrMalformed},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -209,8 +209,8 @@ func TestOpString(t *testing.T) {
 			t.Errorf("%d: %v, want %s", row.p.Op, row.p.Op, name)
 		}
 	}
-	if OpPad.String() != "pad" || Op(0).String() != "op 0" || Op(15).String() != "op 15" || Op(255).String() != "op 255" {
-		t.Error(OpPad, Op(0), Op(15), Op(255))
+	if OpPad.String() != "pad" || Op(0).String() != "op 0" || Op(16).String() != "op 16" || Op(255).String() != "op 255" {
+		t.Error(OpPad, Op(0), Op(16), Op(255))
 	}
 }
 

@@ -186,6 +186,7 @@ func (k *link) maybeUp() {
 	k.opening.Stop()
 	k.up.Store(time.Now().UnixNano())
 	close(k.whole)
+	k.maybeTellJunctions()
 	k.s.e.lanes.Add(1)
 	k.spec.t.ring()
 	k.s.e.ready()

@@ -25,7 +25,8 @@ const (
 // openLane begins to open a lane in a form. Its gone channel tells when it has ended.
 func (e *Enabler) openLane(spec laneSpec, f form) *link {
 	s := e.shards[spec.number%len(e.shards)]
-	k := &link{s: s, spec: spec, form: f, began: time.Now().UnixNano(), whole: make(chan struct{}), goes: make(chan struct{}), gone: make(chan error, 1)}
+	k := &link{s: s, spec: spec, form: f, began: time.Now().UnixNano(),
+		events: events{whole: make(chan struct{}), goes: make(chan struct{}), gone: make(chan error, 1)}}
 	k.pad, k.mustProve = spec.t.needs()
 	port := spec.peer.port(e.cfg.Relays[spec.i].HTTPS)
 	k.route = e.ways[spec.i].to(spec.peer.Host, port)

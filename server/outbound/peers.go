@@ -47,7 +47,7 @@ type peerLimits struct {
 
 // offer is what the list says of the relay servers, within bounds.
 func (l *peerList) offer() offer {
-	return offer{length: slices.Contains(l.Features, "length"), socket: slices.Contains(l.Features, "ws"),
+	return offer{length: slices.Contains(l.Features, "length"), socket: slices.Contains(l.Features, "ws"), junctions: slices.Contains(l.Features, "junctions"),
 		pad: min(max(l.Limits.Pad, 0), laneio.MaxPad), instance: l.instance}
 }
 

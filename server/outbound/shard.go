@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roundhouse/codec/http1"
+	"roundhouse/codec/lane"
 	"roundhouse/server/laneio"
 	"roundhouse/server/loop"
 )
@@ -56,7 +57,7 @@ func (s *shard) sweep() {
 	if warms {
 		s.pool.warm()
 	}
-	if warms || len(s.pool.idle)+s.pool.told+len(s.sockets.byNumber) > 0 {
+	if s.tellJunctions() || warms || len(s.pool.idle)+s.pool.told+len(s.sockets.byNumber) > 0 {
 		s.armSweep()
 	}
 }
@@ -95,29 +96,36 @@ func (s *shard) release(x *stream) {
 	}
 }
 
+// events are what becomes of a link.
+type events struct {
+	whole chan struct{} // closed when the lane is up
+	goes  chan struct{} // closed when the relay says that the lane will end
+	gone  chan error    // gets the reason of the end, once
+}
+
 // link is the enabler's end of one lane.
 type link struct {
+	events
+
 	// Fixed at start.
 	s          *shard
 	spec       laneSpec
 	form       form
 	pad        int // bytes after each burst over HTTP
 	route      *route
-	began      int64         // makes the lane's name unique
-	whole      chan struct{} // closed when the lane is up
-	goes       chan struct{} // closed when the relay says that the lane will end
-	gone       chan error    // gets the reason of the end, once
-	relayIndex int           // which relay server it leads to, in records
-	mustProve  bool          // it is up only when a packet has come back
+	began      int64 // makes the lane's name unique
+	relayIndex int   // which relay server it leads to, in records
+	mustProve  bool  // it is up only when a packet has come back
 
 	// Owned by the loop.
 	end      *laneio.End
 	streams  laneio.Table[stream]
 	waiters  []*stream // wait until the lane takes bodies again
 	opening  loop.Timer
-	slow     error      // what is wrong when opening fires
-	calling  *loop.Conn // until the relay has accepted it
-	window   uint32     // what the relay takes of a response body without credit, in bytes; 0 until its hello
+	slow     error           // what is wrong when opening fires
+	calling  *loop.Conn      // until the relay has accepted it
+	told     *lane.Junctions // what the relay knows; nil: nothing
+	window   uint32          // what the relay takes of a response body without credit, in bytes; 0 until its hello
 	isGone   bool
 	proved   bool // a packet has come back
 	renewing bool // the next body is being opened

@@ -57,6 +57,7 @@ type Stats struct {
 	Connections int64            // to the back end, those that are being opened too
 	Idle        int64            // of these, those that carry no request and belong to no session, as far as the loops have told
 	Sessions    int64            // of these, those that sessions know of, as far as the loops have told
+	Active      int64            // connections to the back end that carry a request
 	Waiting     int64            // requests that wait for a connection because of max_conns or max_junction
 	Held        int64            // bytes of request bodies that the back end does not take
 	Answers     [6]int64         // requests that were answered, by the first digit of the status
@@ -75,6 +76,7 @@ func (e *Enabler) Stats() Stats {
 	t := Stats{Lanes: e.lanes.Load(), Streams: e.streams.Load(), Requests: e.requests.Load(), Up: e.monitor.up.Load(),
 		Connections: e.slots.open.Load(), Idle: e.idle.Load(), Waiting: e.slots.waiting.Load(), Held: e.limits.held.Load(),
 		Errors: map[string]int64{}, Latency: make([]int64, len(latencyBounds)+1)}
+	t.Active = int64(e.junctions().Active)
 	for _, sh := range e.shards {
 		c := &sh.stats
 		t.Sessions += sh.sockets.count.Load()

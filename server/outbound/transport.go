@@ -41,6 +41,7 @@ type transport struct {
 // offer is what the list of relay servers says that these can do.
 type offer struct {
 	length, socket bool
+	junctions      bool   // they want to know how many connections to the back end there are
 	pad            int    // bytes after each burst over HTTP; 0: none
 	instance       string // of who has made the offer: one of the relay servers
 }
@@ -121,6 +122,13 @@ func (t *transport) needs() (pad int, prove bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.offer.pad, t.offer.length || t.offer.socket
+}
+
+// counts tells whether the relay server wants to know how many connections to the back end there are.
+func (t *transport) counts() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.offer.junctions
 }
 
 // rival is the form that may be tried beside a lane of form f, which is not up yet; false: none, since f is the only one, or has worked before.

@@ -69,7 +69,7 @@ func (c *client) peers(q *http1.Request, k *call) {
 		list = append(list, c.self(string(q.Host), lanes))
 	}
 	body, err := json.Marshal(map[string]any{
-		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"hmac", "ws", "length"},
+		"generation": r.began.UnixNano() + c.s.view.generation, "peers": list, "lanes": lanes, "features": []string{"hmac", "ws", "length", "junctions"},
 		"heartbeat_sec": c.s.view.cfg.Relay.Heartbeat.Seconds(),
 		"limits": map[string]any{"head": maxAnswerHead, "window": c.s.view.cfg.Relay.StreamWindow, "pad": c.s.view.cfg.Relay.Lane.PadSize,
 			"max_junction": as.MaxJunction, "max_junction_idle_sec": int(as.MaxJunctionIdle / time.Second)},

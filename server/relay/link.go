@@ -40,7 +40,14 @@ type link struct {
 	backUp    bool
 	verbosity int  // what of it is shown
 	claims    bool // it counts among those of its run
+	pool      pool
 	leaving   bool // the configuration has no place for it any more: it takes no requests, and ends when it has none
+}
+
+// pool is what an enabler has said of its connections to the back end, over one of its lanes.
+type pool struct {
+	lane.Junctions
+	at time.Time // zero: it has said nothing
 }
 
 // How the troubles begin that a lane tells of.
@@ -59,6 +66,10 @@ func (l *link) Packet(p lane.Packet) error {
 		return l.hailed(p.Data)
 	case lane.OpStatus:
 		return l.status(p.Data)
+	case lane.OpJunctions:
+		j, err := lane.ParseJunctions(p.Data)
+		l.pool = pool{Junctions: j, at: l.s.loop.Now()}
+		return err
 	case lane.OpGoaway:
 		l.draining = true
 		l.release()

@@ -46,7 +46,9 @@ type ServerRow struct {
 	RTT         int64     `json:"rtt_us"` // the longest of its lanes; 0: not known yet
 	Streams     int       `json:"streams"`
 
-	Kinds map[string]int `json:"kinds,omitempty"` // of the lanes, by how they travel
+	// Connections of the enabler to the back end, by their state, active or idle; nil: it does not tell.
+	Junctions map[string]int64 `json:"junctions,omitempty"`
+	Kinds     map[string]int   `json:"kinds,omitempty"` // of the lanes, by how they travel
 }
 
 // LaneRow is one lane as it is now.
@@ -134,7 +136,7 @@ func (r *Relay) Servers() []ServerRow {
 			rows = append(rows, ServerRow{
 				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
 				Lanes: t.lanes, Draining: t.draining, Drained: r.isDrained(serverName{f.ID, s.ID}), Loops: t.loops, Up: t.lanes > 0 && !t.down,
-				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams, Kinds: t.kindCounts(),
+				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams, Kinds: t.kindCounts(), Junctions: t.pool.counts(),
 			})
 		}
 	}
@@ -191,6 +193,7 @@ type tally struct {
 	since                           time.Time
 	rtt                             time.Duration
 	kinds                           [len(kindNames)]int // of the lanes, by halfKind
+	pool                            pool                // the last word on it
 	ejected                         bool                // on some loop
 	trouble                         trouble             // the last one
 	remotes                         map[string]bool     // addresses that lanes come from; at most maxRemotes
@@ -270,6 +273,7 @@ func (t *tally) count(l *link) {
 		t.loops = 1
 	}
 	t.streams += l.streams.Len()
+	t.pool = t.pool.later(l.pool)
 	t.rtt = max(t.rtt, l.end.RTT())
 	t.since = earlier(t.since, l.end.Since())
 	t.ejected = t.ejected || l.server != nil && l.s.roster.Ejected(l.server, l.s.loop.Now())
@@ -294,9 +298,26 @@ func (t *tally) add(o *tally) {
 	t.draining += o.draining
 	t.loops += o.loops
 	t.streams += o.streams
+	t.pool = t.pool.later(o.pool)
 	t.down = t.down || o.down
 	t.rtt = max(t.rtt, o.rtt)
 	t.since = earlier(t.since, o.since)
+}
+
+// later returns what was said last.
+func (p pool) later(o pool) pool {
+	if o.at.After(p.at) {
+		return o
+	}
+	return p
+}
+
+// counts returns the connections by their state; nil: nothing was said.
+func (p pool) counts() map[string]int64 {
+	if p.at.IsZero() {
+		return nil
+	}
+	return map[string]int64{"active": int64(p.Active), "idle": int64(p.Idle)}
 }
 
 // maxRemotes is how many addresses of an enabler are shown.

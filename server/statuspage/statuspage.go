@@ -76,6 +76,8 @@ type Detail struct {
 	Lanes    int      `json:"lanes"`
 	Draining int      `json:"draining"` // of these, that take no new requests
 	InFlight int      `json:"in_flight"`
+	// Connections of the enabler to the back end, by their state, active or idle; nil: it does not tell.
+	Junctions map[string]int64 `json:"junctions,omitempty"`
 }
 
 // Count is a number with its name.

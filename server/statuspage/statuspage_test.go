@@ -32,7 +32,7 @@ var reports = map[string]*Report{
 		Farms: []Farm{
 			{ID: "a", Enabled: true, State: Available, Up: 1, Total: 1, Counts: []Count{{"requests", 7}}, Servers: []Server{
 				{ID: "s1", Enabled: true, Connected: true, BackendUp: true, Ejected: true, Detail: &Detail{Token: true, MACs: []string{"01-23-45-67-89-ab"},
-					Version: "rsoe 1.2", Remote: []string{"192.0.2.1"}, Lanes: 3, Draining: 1, InFlight: 2}},
+					Version: "rsoe 1.2", Remote: []string{"192.0.2.1"}, Lanes: 3, Draining: 1, InFlight: 2, Junctions: map[string]int64{"active": 2, "idle": 5}}},
 			}},
 			{ID: "b", State: Unavailable},
 		},
