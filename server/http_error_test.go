@@ -125,7 +125,7 @@ func TestHTTPExchangeErrors(t *testing.T) {
 			t.Errorf("%s: %q", accept, body)
 		}
 	}
-	if !r.log.has("error=RSE_BAD_RESPONSE") || !r.log.has(`path="/some/path?q"`) && !r.log.has("path=/some/path?q") {
+	if !r.log.has("error=RSE_BAD_RESPONSE") || !r.log.has("path=/some/path ") { // without the query, which may hold secrets
 		t.Error(r.log.text())
 	}
 }

@@ -56,7 +56,7 @@ type Farm struct {
 	AffinityFallback bool `toml:"affinity_fallback"`
 
 	// How a server is chosen for a request without a session: round_robin, least_conn (least requests in flight), p2c (the lesser of two
-	// at random) or hash (of the client's address).
+	// at random) or hash (of the client's address, as trusted proxies have it).
 	Balance string `toml:"balance"`
 	// How long a request waits when no server can take it, then 503. 0: not at all.
 	QueueTimeout time.Duration `toml:"queue_timeout"`

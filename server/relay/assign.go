@@ -41,7 +41,7 @@ func (x *exchange) want(not *farm.Server) farm.Want {
 	w := farm.Want{Not: not, Now: x.s.loop.Now()}
 	switch x.farm.farm.Balance {
 	case farm.Hash:
-		w.Hash = x.client.ipHash()
+		w.Hash = x.hash
 	case farm.P2C:
 		w.Random = x.s.random()
 	}

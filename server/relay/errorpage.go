@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -178,14 +177,15 @@ func find(pages map[string]page, status int) (page, bool) {
 
 // body is the page for an answer, with its media type. ok is false when there is none for it.
 func (e *errorPages) body(f *failure, a *answer, text string) (kind, body string, ok bool) {
-	switch {
-	case e == nil || a.status < 400: // a redirection is no error
+	if e == nil || a.status < 400 { // a redirection is no error
 		return "", "", false
-	case wantsJSON(a.accept):
+	}
+	switch likes := parseAccept(a.accept); {
+	case likes.wantsJSON():
 		if p, ok := find(e.json, a.status); ok {
 			return "application/json", p.fill(a.status, f, text, jsonText), true
 		}
-	case takesHTML(a.accept):
+	case likes.takesHTML():
 		if p, ok := find(e.html, a.status); ok {
 			return "text/html; charset=utf-8", p.fill(a.status, f, text, html.EscapeString), true
 		}
@@ -197,12 +197,4 @@ func (e *errorPages) body(f *failure, a *answer, text string) (kind, body string
 func jsonText(s string) string {
 	b, _ := json.Marshal(s) // of a string it never fails
 	return string(b[1 : len(b)-1])
-}
-
-func wantsJSON(accept []byte) bool { return bytes.Contains(accept, []byte("application/json")) }
-
-// takesHTML tells that a client with this Accept field can be given HTML that somebody wants it to see.
-func takesHTML(accept []byte) bool {
-	return len(bytes.TrimSpace(accept)) == 0 || bytes.Contains(accept, []byte("text/html")) || bytes.Contains(accept, []byte("*/*")) ||
-		bytes.Contains(accept, []byte("text/*"))
 }

@@ -19,6 +19,7 @@ type exchange struct {
 	farm    *farmView
 	server  *farm.Server // nil until one is chosen
 	began   time.Time
+	hash    uint64    // of the client's address, when the farm goes by that
 	waits   time.Time // until when it may wait for a server; zero: it has not waited
 	retried bool
 	parked  bool   // it waits for a server
@@ -116,6 +117,9 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	}
 	x.base = append(x.base[:0], to.base...)
 	x.session.read(q)
+	if f.farm.Balance == farm.Hash {
+		x.hash = addrHash(c, q)
+	}
 	c.x = x
 	s.stats.inFlight.Add(1)
 	x.seen.begin(s, f, q.Method)

@@ -98,10 +98,10 @@ type answer struct {
 
 // builtIn is the body of an answer for which a farm has no page, with its media type.
 func builtIn(f *failure, a *answer, text string) (kind, body string) {
-	switch {
-	case wantsJSON(a.accept):
+	switch likes := parseAccept(a.accept); {
+	case likes.wantsJSON():
 		return "application/json", `{"error":"` + f.name + `","code":` + strconv.Itoa(f.number) + `,"text":"` + jsonText(text) + "\"}\n"
-	case bytes.Contains(a.accept, []byte("text/html")):
+	case likes.wantsHTML():
 		title := strconv.Itoa(a.status) + " " + http.StatusText(a.status)
 		return "text/html; charset=utf-8", "<!DOCTYPE html><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(text) +
 			"</p><p><small>" + f.name + "</small></p>\n"
@@ -122,7 +122,7 @@ func appendFailure(dst []byte, f *failure, a answer, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(a.status), 10)
 	dst = append(append(append(dst, ' '), reason...), "\r\nDate: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
-	dst = append(append(dst, "\r\nContent-Type: "...), kind...)
+	dst = append(append(dst, "\r\nCache-Control: no-store\r\nContent-Type: "...), kind...) // it is true now, and only now
 	dst = append(dst, "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)
 	dst = append(dst, "\r\nIas-Rs-Error: "...)

@@ -123,7 +123,7 @@ func (s *shard) half(h half, conn *loop.Conn) {
 	l := s.lanes[h.key]
 	if h.body > 1 {
 		if l == nil || l.down != halfLength || !l.end.SetInLength(conn, h.body, h.size) {
-			conn.Write([]byte("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+			conn.SetBuffer(appendFailure(conn.Buffer(), failOERequest, answer{status: 409, minor: 1, close: true}, "The lane of this body is gone."))
 			conn.Close()
 		}
 		return

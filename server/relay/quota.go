@@ -78,7 +78,7 @@ func (c *client) within(q *http1.Request, f *farmView) bool {
 		c.reject(q, failTooLarge, "The body of the request is too large.")
 	case a.bytes > 0 && use.out.due(byteBurst+freeTurn+longestTurn) > c.s.now():
 		use.limited[limitBytesOut].Add(1)
-		c.reject(q, failBusy, "The farm has used up its bytes.")
+		c.rejectWith(q, failBusy, answer{status: failBusy.status, after: use.out.due(byteBurst+freeTurn) - c.s.now()}, "The farm has used up its bytes.")
 	case a.interval > 0 && use.requests.take(c.s.now(), a.interval, rateBurst) > 0:
 		use.limited[limitRate].Add(1)
 		c.reject(q, failRate, "The farm gets too many requests.")

@@ -37,8 +37,15 @@ func (o *origin) proto() string {
 	return "http"
 }
 
-// ipHash is a number for the client's address.
-func (o *origin) ipHash() uint64 { return xxhash.Sum64(o.ip) }
+// addrHash is a number for the address of the client, which may stand behind trusted proxies: the same at every relay server.
+func addrHash(c *client, q *http1.Request) uint64 {
+	addr := c.judgedBy(q)
+	if !addr.IsValid() {
+		addr = c.conn.Remote().Addr()
+	}
+	b := addr.As16()
+	return xxhash.Sum64(b[:])
+}
 
 // readScheme finds out how the client came to whoever it talked to: of a trusted proxy the word of that proxy counts.
 func (o *origin) readScheme(fields []http1.Field) {
