@@ -113,6 +113,7 @@ func (b *backend) takeHead(in []byte) int {
 		b.sh.head = lane.AppendSocket(b.sh.head, b.socketOf())
 	}
 	b.sh.head = http1.AppendResponse(b.sh.head, q, &http1.Answer{Minor: 1})
+	s.k.show("dn", lane.OpResponse, s.id, b.sh.head)
 	s.k.end.Send(lane.OpResponse, flags, s.id, b.sh.head)
 	switch {
 	case flags&lane.FlagInfo != 0:
@@ -205,6 +206,7 @@ func (b *backend) takeBody(in []byte) int {
 func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.send.Spend(len(data))
 	s.seen.body(s.since(), len(data))
+	s.k.show("dn", lane.OpData, s.id, data)
 	s.k.end.SendData(flags, s.id, data)
 }
 
@@ -232,6 +234,7 @@ func (b *backend) takeChunks(in []byte) int {
 		case http1.ChunkEnd:
 			if fields := b.chunks.Trailer(); len(fields) > 0 {
 				b.sh.head = http1.AppendTrailer(b.sh.head[:0], fields)
+				s.k.show("dn", lane.OpTrailer, s.id, b.sh.head)
 				s.k.end.Send(lane.OpTrailer, lane.FlagLast, s.id, b.sh.head)
 			} else {
 				s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)

@@ -118,6 +118,7 @@ func (k *link) cut() {
 
 // Packet handles what the relay sent.
 func (k *link) Packet(p lane.Packet) error {
+	k.show("up", p.Op, p.Stream, p.Data)
 	switch p.Op {
 	case lane.OpHello:
 		return k.hello(p.Data)

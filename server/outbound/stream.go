@@ -52,6 +52,7 @@ func (k *link) request(p lane.Packet) error {
 	if !ok || !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		return fmt.Errorf("outbound: a request head on stream %d that is none: %w", p.Stream, codec.ErrMalformed)
 	}
+	k.showRequest(p.Stream, head)
 	s := k.s.newStream()
 	if !k.streams.Put(p.Stream, s) {
 		return fmt.Errorf("outbound: stream %d is in use: %w", p.Stream, codec.ErrMalformed)
@@ -309,6 +310,7 @@ func (s *stream) granted(n uint32) error {
 // fail ends the stream with a reset. The connection to the back end is not used again.
 func (s *stream) fail(code lane.Code, text string, flags lane.Flags) {
 	s.seen.code = code
+	s.k.show("dn", lane.OpReset, s.id, nil)
 	if s.k.end.Live() {
 		s.k.end.SetBuffer(lane.AppendReset(s.k.end.Buffer(), s.id, flags, code, text))
 	}
