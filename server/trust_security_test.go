@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -382,11 +383,22 @@ func TestX509Identity(t *testing.T) {
 		cfg.Loops = 1
 		f := &cfg.Relay.Farms[0]
 		f.ForwardX509Identity, f.ForwarderCertificateSubject, f.ForwarderCertificateIssuer = true, "CN=forwarder-*", "CN=authority"
+		for _, form := range []string{"client-cert", "x-client-cert"} {
+			other, b := *f, cfg.Relay.Backends[0]
+			other.ID, b.Farm, other.X509Fields = form, form, form
+			cfg.Relay.Farms, cfg.Relay.Backends = append(cfg.Relay.Farms, other), append(cfg.Relay.Backends, b)
+			f = &cfg.Relay.Farms[0]
+		}
 	})
-	startEnabler(t, s.relayUnderTest, "s1", startRawBackend(t, mirror))
-	get := func(subject string, fields ...string) string {
+	backend := startRawBackend(t, mirror)
+	startEnabler(t, s.relayUnderTest, "s1", backend)
+	for _, farm := range []string{"client-cert", "x-client-cert"} {
+		runEnablerWith(t, s.relayUnderTest, "s1", backend, "secret", func(e *config.Enabler) { e.Farm = farm })
+		eventually(t, "lane up", func() bool { return s.log.has(`msg="lane up" farm=` + farm) })
+	}
+	get := func(farm, subject string, fields ...string) string {
 		t.Helper()
-		q, err := http.NewRequest("GET", "https://"+s.tlsAddr+"/cli/iarelayserver/f/", nil)
+		q, err := http.NewRequest("GET", "https://"+s.tlsAddr+"/cli/iarelayserver/"+farm+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -404,7 +416,7 @@ func TestX509Identity(t *testing.T) {
 		}
 		return string(b)
 	}
-	forged := []string{"SSL_CLIENT_CERT", "forged", "SSL-Client-Cert", "forged", "Client-Cert", "forged", "Ssl_Cipher", "forged"}
+	forged := []string{"SSL_CLIENT_CERT", "forged", "SSL-Client-Cert", "forged", "Client-Cert", "forged", "Ssl_Cipher", "forged", "Client-Cert-Chain", "forged"}
 	for _, row := range []struct {
 		subject    string
 		lines      int
@@ -414,9 +426,19 @@ func TestX509Identity(t *testing.T) {
 		{"joe", 3, "|SSL_CIPHER_USEKEYSIZE: ", "forged"},
 		{"forwarder-1", 2, "|SSL_CLIENT_CERT: forged|", "SSL-Client-Cert"},
 	} {
-		body := get(row.subject, forged...)
+		body := get("f", row.subject, forged...)
 		if n := strings.Count(strings.ToUpper(body), "|SSL_C"); n != row.lines || !strings.Contains(body, row.has) || strings.Contains(body, row.hasNo) {
 			t.Errorf("%q: %s", row.subject, body)
+		}
+	}
+	for _, row := range []struct{ farm, subject, want string }{
+		{"client-cert", "joe", `(?s)\|Client-Cert: :MII[A-Za-z0-9+/=]+:\|`},
+		{"client-cert", "forwarder-1", `\|Client-Cert: forged\|`},
+		{"x-client-cert", "joe", `\|X-Client-Cert: MII[A-Za-z0-9+/=]+\|`},
+	} {
+		body := get(row.farm, row.subject, forged...)
+		if !regexp.MustCompile(row.want).MatchString(body) || strings.Contains(body, "forged") != (row.subject != "joe") {
+			t.Errorf("%+v: %s", row, body)
 		}
 	}
 }

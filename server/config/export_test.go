@@ -85,7 +85,7 @@ func TestExportOfNoFile(t *testing.T) {
 // reads them from TOML.
 func TestEveryFieldOfListElements(t *testing.T) {
 	others := map[string]string{
-		"host": "h", "id": "F", "farm": "F", "client_security": "redirect", "backend_security": "off", "balance": "p2c",
+		"host": "h", "id": "F", "farm": "F", "client_security": "redirect", "backend_security": "off", "balance": "p2c", "x509_fields": "client-cert",
 	}
 	var change func(table reflect.Value)
 	change = func(table reflect.Value) {

@@ -65,8 +65,11 @@ type Farm struct {
 	// How long such a server gets no requests. More than 0.
 	EjectTime time.Duration `toml:"eject_time"`
 
-	// Whether the back end is told the client's verified certificate, in SSL_CLIENT_CERT and its kin.
+	// Whether the back end is told the client's verified certificate.
 	ForwardX509Identity bool `toml:"forward_x509_identity"`
+	// In which fields: ssl (SSL_CLIENT_CERT in base64, SSL_CLIENT_CERT_CHAIN_1 and on, SSL_CIPHER, SSL_CIPHER_USEKEYSIZE), client-cert (Client-Cert and
+	// Client-Cert-Chain of RFC 9440) or x-client-cert (X-Client-Cert in base64).
+	X509Fields string `toml:"x509_fields"`
 	// Pattern of the subject of certificates whose holders may forward the identity of others, as CN = *.example.com, *: * is any text, ? one
 	// character, \* a star; blanks around = and , do not count, case does. Empty: nobody may.
 	ForwarderCertificateSubject string `toml:"forwarder_certificate_subject"`
@@ -142,6 +145,7 @@ func DefaultFarm() Farm {
 		Enable: true, Verbosity: inherit, MaxClientBuffer: 1 << 20,
 		ActiveCookie: true, ActiveHeader: true, SocketLevelAffinity: true,
 		Balance: "round_robin", EjectAfter: 5, EjectTime: 10 * time.Second,
+		X509Fields: "ssl",
 	}
 }
 

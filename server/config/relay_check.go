@@ -150,6 +150,7 @@ func (c relayChecker) checkHosts(path string, f *Farm, all map[string]string) {
 var (
 	clientSecurity  = []string{"", "on", "off", "redirect"}
 	backendSecurity = []string{"", "on", "off"}
+	x509Fields      = []string{"ssl", "client-cert", "x-client-cert"}
 	balances        = []string{"round_robin", "least_conn", "p2c", "hash"}
 )
 
@@ -181,6 +182,7 @@ func (c relayChecker) checkForwarding(path string, f *Farm) {
 			c.hint(path+p[0], "means nothing without %s: both must fit", other[0])
 		}
 	}
+	c.require(slices.Contains(x509Fields, f.X509Fields), path+"x509_fields", f.X509Fields, wordList(x509Fields))
 	if f.ForwardX509Identity && c.cfg.Relay.TLS.ClientCA == "" {
 		c.hint(path+"forward_x509_identity", "without relay.tls.client_ca (x_client_ca) no client is asked for its certificate")
 	}

@@ -110,6 +110,7 @@ var rsFarm = map[string]rsProperty{
 
 	"x_host":              {field: "hosts"},
 	"x_hosts":             {field: "hosts"},
+	"x_x509_fields":       {field: "x509_fields"},
 	"x_affinity_fallback": {field: "affinity_fallback"},
 	"x_balance":           {field: "balance"},
 	"x_queue_timeout":     {field: "queue_timeout"},

@@ -39,7 +39,7 @@ var rsValues = map[string][]string{
 	"x_host": {"one.example.com"}, "x_hosts": {"UPPER.example.com, two.example.com"}, "x_affinity_fallback": {"yes", "no"},
 	"x_balance": {"round_robin", "least_conn", "p2c", "hash"}, "x_queue_timeout": {"0", "2"}, "x_eject_after": {"1", "1000000"}, "x_eject_time": {"1", "1m"},
 	"x_error_pages": {"/pages"}, "x_max_rps": {"0", "1073741824"}, "x_max_inflight": {"1"}, "x_max_bytes_sec": {"1m"}, "x_allow_ip": {"10.0.0.0/8"}, "x_deny_ip": {"::1, 10.0.0.1"},
-	"x_second_token": {"!", "the next"}, "x_certificate_subject": {"CN = *"}, "x_priority": {"0", "100"}, "x_rewrite_location": {"yes", "no"},
+	"x_second_token": {"!", "the next"}, "x_certificate_subject": {"CN = *"}, "x_priority": {"0", "100"}, "x_rewrite_location": {"yes", "no"}, "x_x509_fields": {"ssl", "client-cert", "x-client-cert"},
 	"x_admin_token": {"0123456789abcdef"}, "x_admin_public": {"no"}, "x_server_label": {"yes", "no"}, "x_webhook": {"https://example.com/hook?a=b"},
 	"x_passport_verbosity": {"0", "5"},
 }

@@ -57,7 +57,7 @@ func (p *presented) judge(f *config.Farm) {
 	p.forwards = f.ForwarderCertificateSubject != "" && f.ForwarderCertificateIssuer != "" &&
 		config.MatchPattern(f.ForwarderCertificateSubject, p.subject) && config.MatchPattern(f.ForwarderCertificateIssuer, p.issuer)
 	if !p.forwards && !p.proxy {
-		p.lines = p.appendLines(nil)
+		p.lines = p.appendLines(nil, f.X509Fields)
 	}
 }
 
@@ -79,27 +79,49 @@ func (p *presented) linesFor(f *config.Farm) []byte {
 	return p.lines
 }
 
-// appendLines appends the fields that gateways of the original expect.
-func (p *presented) appendLines(dst []byte) []byte {
-	dst = appendCert(append(dst, "SSL_CLIENT_CERT: "...), p.chain[0])
-	alone := len(dst)
-	for i, cert := range p.chain[1:] {
-		dst = append(dst, "SSL_CLIENT_CERT_CHAIN_"...)
-		dst = appendCert(append(strconv.AppendInt(dst, int64(i+1), 10), ": "...), cert)
+// appendLines appends the fields that tell of a certificate in one of the forms of config.Farm.X509Fields; of a chain that is too long the
+// first certificate only, and nothing when that alone is.
+func (p *presented) appendLines(dst []byte, form string) []byte {
+	own, rest := p.chain[0], p.chain[1:]
+	switch form {
+	case "client-cert": // RFC 9440, 2.2 and 2.3: byte sequences of RFC 8941
+		dst = appendCert(append(dst, "Client-Cert: :"...), own, ":\r\n")
+	case "x-client-cert":
+		dst = appendCert(append(dst, "X-Client-Cert: "...), own, "\r\n")
+	default: // those that gateways of the original expect
+		dst = appendCert(append(dst, "SSL_CLIENT_CERT: "...), own, "\r\n")
+		name := tls.CipherSuiteName(p.cipher)
+		dst = append(append(append(dst, "SSL_CIPHER: "...), name...), crlf...)
+		dst = append(append(append(dst, "SSL_CIPHER_USEKEYSIZE: "...), keySize(name)...), crlf...)
 	}
+	alone := len(dst)
 	switch {
 	case alone > maxCertLines:
 		return nil
-	case len(dst) > maxCertLines:
+	case form == "client-cert" && len(rest) > 0:
+		dst = append(dst, "Client-Cert-Chain: "...)
+		for i, cert := range rest {
+			end := ":, "
+			if i == len(rest)-1 {
+				end = ":\r\n"
+			}
+			dst = appendCert(append(dst, ':'), cert, end)
+		}
+	case form == "ssl":
+		for i, cert := range rest {
+			dst = append(dst, "SSL_CLIENT_CERT_CHAIN_"...)
+			dst = appendCert(append(strconv.AppendInt(dst, int64(i+1), 10), ": "...), cert, "\r\n")
+		}
+	}
+	if len(dst) > maxCertLines {
 		dst = dst[:alone]
 	}
-	name := tls.CipherSuiteName(p.cipher)
-	dst = append(append(append(dst, "SSL_CIPHER: "...), name...), crlf...)
-	return append(append(append(dst, "SSL_CIPHER_USEKEYSIZE: "...), keySize(name)...), crlf...)
+	return dst
 }
 
-func appendCert(dst []byte, cert *x509.Certificate) []byte {
-	return append(base64.StdEncoding.AppendEncode(dst, cert.Raw), crlf...)
+// appendCert appends a certificate in base64, and end.
+func appendCert(dst []byte, cert *x509.Certificate, end string) []byte {
+	return append(base64.StdEncoding.AppendEncode(dst, cert.Raw), end...)
 }
 
 // keySize is how many bits of key a cipher suite uses.
