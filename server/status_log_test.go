@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +79,9 @@ func TestAcceptance14(t *testing.T) {
 	byPath := map[string]map[string]string{}
 	for _, row := range rows {
 		byPath[row["path"]] = row
+	}
+	if own, err := strconv.ParseFloat(byPath["/a"]["m:oe.rtp"], 64); err != nil || own < 0 || byPath["/cli/iarelayserver/none/"]["m:oe.rtp"] != "-" {
+		t.Errorf("m:oe.rtp is %v, %v", byPath["/a"]["m:oe.rtp"], err)
 	}
 	for path, want := range map[string]map[string]string{
 		"/a": {"i:status": "200", "method": "GET", "farm": "f", "server": "s1", "i:fidx": "1", "i:bidx": "0", "b:dn.body": "5", "b:up.body": "0",

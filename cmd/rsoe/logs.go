@@ -75,7 +75,7 @@ func (l *logs) close() {
 // keepRecords has the records of requests written where the log goes first: to the file, if there is one, with their header in each new
 // file. As objects of JSON they have none.
 func (l *logs) keepRecords(e *config.Enabler) error {
-	if e.Verbosity < 1 || e.Quiet && l.file == nil && !e.LogToTerminal {
+	if max(e.Verbosity, e.PassportVerbosity) < 1 || e.Quiet && l.file == nil && !e.LogToTerminal {
 		return nil
 	}
 	l.records = l.lines[0]

@@ -3,6 +3,7 @@ package lane
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"roundhouse/codec"
 )
@@ -157,4 +158,20 @@ func CutSocket(op Op, b []byte) (s Socket, head []byte, err error) {
 
 func short(op Op, got, want int) error {
 	return fmt.Errorf("lane: %v with %d bytes of data, %d are needed: %w", op, got, want, codec.ErrMalformed)
+}
+
+// TookLen is what the time of the back end takes in front of a head, in bytes.
+const TookLen = 4
+
+// AppendTook appends the time of the back end; one that is longer than an hour is an hour.
+func AppendTook(dst []byte, took time.Duration) []byte {
+	return binary.BigEndian.AppendUint32(dst, uint32(min(max(took, 0), time.Hour).Microseconds()))
+}
+
+// CutTook takes that time off the data of a response that has FlagTimed. head aliases b.
+func CutTook(op Op, b []byte) (took time.Duration, head []byte, err error) {
+	if len(b) < TookLen {
+		return 0, nil, short(op, len(b), TookLen)
+	}
+	return time.Duration(binary.BigEndian.Uint32(b)) * time.Microsecond, b[TookLen:], nil
 }

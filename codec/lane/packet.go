@@ -12,8 +12,8 @@
 //
 //	op        from     data                                                          flags
 //	hello     both     version 1 | lane 2 | window 4 | heartbeat 4 (ms) | head 4     -
-//	request   relay    request head: canonical HTTP/1.1 text                         last, chunked, upgrade, socket
-//	response  enabler  response head: canonical HTTP/1.1 text                        last, chunked, info, upgrade, socket
+//	request   relay    request head: canonical HTTP/1.1 text                         last, chunked, upgrade, socket, timed
+//	response  enabler  response head: canonical HTTP/1.1 text                        last, chunked, info, upgrade, socket, timed
 //	data      both     body bytes                                                    last
 //	trailer   both     trailer fields as HTTP/1.1 text; ends the body                last
 //	credit    both     4 bytes: how many more body bytes its sender takes            -
@@ -36,6 +36,9 @@
 // With the flag socket the data begins with epoch 4 | socket 4: in a request, the connection to the back end that a session is bound to,
 // or zeros when it is to be bound to one; in its final response, the connection that was used. The epoch tells one life of an enabler's
 // connections from another.
+//
+// With the flag timed a relay asks for the time of the back end. Then, and only then, the data of the final response begins, behind a socket, with
+// 4 bytes: how many microseconds passed from the last byte of the request to the head of the answer, or from the connection if that came later.
 //
 // Source: our protocol; the two endless exchanges are those of the SQL Anywhere relay server.
 package lane
@@ -90,6 +93,7 @@ const (
 	FlagUpgrade                   // the request asks for, or the response grants, another protocol
 	FlagUnseen                    // of a reset: the back end saw nothing of the request
 	FlagSocket                    // of a request or a response: the data begins with a Socket
+	FlagTimed                     // of a request: the time of the back end is asked for; of a final response: it stands before the head
 )
 
 // Lengths, in bytes.

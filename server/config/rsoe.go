@@ -22,6 +22,8 @@ type Enabler struct {
 	EnvProxies *EnvProxies
 	// As log.verbosity of the server: 0 errors only, to 5.
 	Verbosity int
+	// Highest verbosity that a client's SAP Passport may ask for, for its own request; 0: passports mean nothing.
+	PassportVerbosity int
 	// How long to wait after a failure before the next attempt. 1 s or more.
 	Retry time.Duration
 
@@ -99,6 +101,7 @@ usage: rsoe -f FARM -id ID -cr "host=...;port=..." [-cs "host=...;port=..."] [-t
   -cm SIZE     most bytes of bodies in memory (64m)
 
   -v LEVEL     0 errors only (default), 1 sessions, 2 requests, 3 packets, 4 debugging, 5 every byte
+  -passport N  highest verbosity that a client's SAP Passport may ask for, for its request (0: none)
   -o FILE      append the log to a file; -ot FILE empties it first
   -os SIZE     size from which on the file is put away as yymmddnn.olg and begun anew; 10k or more
   -log FORMAT  auto (default), text, json, or rs (the lines of the original)
@@ -318,15 +321,16 @@ var rsoeOptions = map[string]rsoeOption{
 	"-jsh":       {want: fmt.Sprintf("0 to %d", mostJunctions), set: spare(0)},
 	"-cm":        {want: "a size of 1m or more", set: setSize(1<<20, func(p *enablerParser, _ word, n int64) { p.e.MemoryBytes = n })},
 
-	"-v":       {want: "0 to 5", set: number(0, 5, func(p *enablerParser, n int) { p.e.Verbosity = n })},
-	"-o":       {want: "a file", set: logFile(false)},
-	"-ot":      {want: "a file", set: logFile(true)},
-	"-os":      {want: "a size of 10k or more", set: setSize(leastLog, func(p *enablerParser, o word, n int64) { p.e.LogSize, p.sized = n, o.at })},
-	"-log":     {want: wordList(logFormats), set: setOneOf(logFormats, func(e *Enabler) *string { return &e.LogFormat })},
-	"-q":       setFlag(func(e *Enabler) *bool { return &e.Quiet }),
-	"-dl":      setFlag(func(e *Enabler) *bool { return &e.LogToTerminal }),
-	"-metrics": {want: "an address as 127.0.0.1:9090", set: setAdmin},
-	"-health":  {want: "an address as 127.0.0.1:9090", set: setAdmin},
+	"-v":        {want: "0 to 5", set: number(0, 5, func(p *enablerParser, n int) { p.e.Verbosity = n })},
+	"-passport": {want: "0 to 5", set: number(0, 5, func(p *enablerParser, n int) { p.e.PassportVerbosity = n })},
+	"-o":        {want: "a file", set: logFile(false)},
+	"-ot":       {want: "a file", set: logFile(true)},
+	"-os":       {want: "a size of 10k or more", set: setSize(leastLog, func(p *enablerParser, o word, n int64) { p.e.LogSize, p.sized = n, o.at })},
+	"-log":      {want: wordList(logFormats), set: setOneOf(logFormats, func(e *Enabler) *string { return &e.LogFormat })},
+	"-q":        setFlag(func(e *Enabler) *bool { return &e.Quiet }),
+	"-dl":       setFlag(func(e *Enabler) *bool { return &e.LogToTerminal }),
+	"-metrics":  {want: "an address as 127.0.0.1:9090", set: setAdmin},
+	"-health":   {want: "an address as 127.0.0.1:9090", set: setAdmin},
 
 	"-ud":      setFlag(func(e *Enabler) *bool { return &e.Daemon }),
 	"-s":       setFlag(func(e *Enabler) *bool { return &e.Stop }),

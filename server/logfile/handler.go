@@ -24,6 +24,9 @@ const (
 	KeyRequest = "ridx"
 )
 
+// KeyPassport is the key of an attribute, a text, that stands by itself at the end of a line.
+const KeyPassport = "passport"
+
 // indexKeys are those that have a letter, in the order of a line.
 var indexKeys = [...]string{KeyFarm, KeyBackend, KeySession, KeyRequest}
 
@@ -42,8 +45,9 @@ type Handler struct {
 
 // where is what stands between the angle brackets, besides the process.
 type where struct {
-	loop  int64
-	index Index
+	loop     int64
+	index    Index
+	passport string // which stands at the end
 }
 
 // NewHandler returns a handler that writes records of level least and above to w, one Write each.
@@ -73,6 +77,9 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	b := AppendHead(tail, r.Level, r.Time, at.loop, at.index)
 	b = appendText(b, r.Message)
 	b = append(b, tail[:end]...)
+	if at.passport != "" {
+		b = appendText(append(b, ' '), at.passport)
+	}
 	b = append(b, '\n')
 	h.mu.Lock()
 	_, err := h.w.Write(b[end:])
@@ -164,6 +171,10 @@ func appendAttr(b []byte, prefix string, a slog.Attr, at *where) []byte {
 
 // take keeps an index, and tells whether it was one.
 func (at *where) take(key string, v slog.Value) bool {
+	if key == KeyPassport && v.Kind() == slog.KindString {
+		at.passport = v.String()
+		return true
+	}
 	if v.Kind() != slog.KindInt64 || v.Int64() < 0 {
 		return false
 	}

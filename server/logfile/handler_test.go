@@ -36,6 +36,7 @@ func TestLine(t *testing.T) {
 			"I. " + brackets("0") + `x took=1.5s addr=::1 empty="" quote="a\"b" equal="a=b" list="[1 2]"`},
 		{"no second line", slog.LevelInfo, "a\r\nE. b\x00", nil, []any{"v", "c\nd"}, "I. " + brackets("0") + `a\r\nE. b\x00 v="c\nd"`},
 		{"not an index", slog.LevelInfo, "x", nil, []any{KeyLoop, "first", KeyFarm, -1}, "I. " + brackets("0") + "x loop=first fidx=-1"},
+		{"a passport", slog.LevelInfo, "x", nil, []any{KeyPassport, "#SAP-PPK#V2#8fa4", "a", "b"}, "I. " + brackets("0") + "x a=b #SAP-PPK#V2#8fa4"},
 		{"derived", slog.LevelInfo, "x",
 			func(l *slog.Logger) *slog.Logger {
 				return l.With("door", "relay", KeyLoop, 5).WithGroup("g").With("a", 1)

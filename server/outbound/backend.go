@@ -112,9 +112,13 @@ func (b *backend) takeHead(in []byte) int {
 		flags |= lane.FlagSocket
 		b.sh.head = lane.AppendSocket(b.sh.head, b.socketOf())
 	}
+	if s.timed && s.answered {
+		flags |= lane.FlagTimed
+		b.sh.head = lane.AppendTook(b.sh.head, s.seen.rtp())
+	}
 	b.sh.head = http1.AppendResponse(b.sh.head, q, &http1.Answer{Minor: 1})
-	s.k.show("dn", lane.OpResponse, s.id, b.sh.head)
 	s.k.end.Send(lane.OpResponse, flags, s.id, b.sh.head)
+	s.k.shows(s, lane.OpResponse, b.sh.head)
 	switch {
 	case flags&lane.FlagInfo != 0:
 	case flags&lane.FlagLast != 0:
@@ -206,8 +210,8 @@ func (b *backend) takeBody(in []byte) int {
 func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.send.Spend(len(data))
 	s.seen.body(s.since(), len(data))
-	s.k.show("dn", lane.OpData, s.id, data)
 	s.k.end.SendData(flags, s.id, data)
+	s.k.shows(s, lane.OpData, data)
 }
 
 // takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer section
@@ -234,7 +238,7 @@ func (b *backend) takeChunks(in []byte) int {
 		case http1.ChunkEnd:
 			if fields := b.chunks.Trailer(); len(fields) > 0 {
 				b.sh.head = http1.AppendTrailer(b.sh.head[:0], fields)
-				s.k.show("dn", lane.OpTrailer, s.id, b.sh.head)
+				s.k.shows(s, lane.OpTrailer, b.sh.head)
 				s.k.end.Send(lane.OpTrailer, lane.FlagLast, s.id, b.sh.head)
 			} else {
 				s.k.end.Send(lane.OpData, lane.FlagLast, s.id, nil)

@@ -101,7 +101,7 @@ func RunHooked(ctx context.Context, cfg *config.Enabler, log *slog.Logger, h Hoo
 		_ = g.Stop(stopNow) // nothing is open yet
 		return err
 	}
-	if cfg.Verbosity >= 1 && h.Records != nil {
+	if (cfg.Verbosity >= 1 || cfg.PassportVerbosity >= 1) && h.Records != nil {
 		e.records = h.Records
 	}
 	if h.Ready != nil {

@@ -118,7 +118,9 @@ func (k *link) cut() {
 
 // Packet handles what the relay sent.
 func (k *link) Packet(p lane.Packet) error {
-	k.show("up", p.Op, p.Stream, p.Data)
+	if k.s.e.cfg.Verbosity >= showPackets {
+		k.showPacket("up", p.Op, p.Stream, k.streams.Get(p.Stream), p.Data)
+	}
 	switch p.Op {
 	case lane.OpHello:
 		return k.hello(p.Data)
@@ -138,6 +140,9 @@ func (k *link) Packet(p lane.Packet) error {
 	s := k.streams.Get(p.Stream)
 	if s == nil {
 		return nil // it ended while this was on its way
+	}
+	if s.trace.verbosity >= showPackets && k.s.e.cfg.Verbosity < showPackets {
+		k.showPacket("up", p.Op, p.Stream, s, p.Data)
 	}
 	switch p.Op {
 	case lane.OpData:

@@ -14,8 +14,9 @@ import (
 // RecordHeader names the columns of the enabler's records, one of which is written for each request: time is when it began, i: is an id or a code, c: a count,
 // b: bytes, m: milliseconds, x: hexadecimal; up is the request, dn the answer; the columns of text are quoted.
 //
-//	oidx         which relay server, in the order in which they were met       ridx  number of the request
+//	oidx         which relay server, in the order in which they were met       ridx  number of the request, from 0 on
 //	sidx         number of the connection that its session knows, 0: none      oee   code of the reset, 0: none; 1000: the lane was lost
+//	stream       number on the lane, as the relay server's record has it       label  that relay server, and the number of the lane
 //	up.maxReqQ   most bytes of the request that waited for the back end        dn.maxReqQ  most bytes of the answer that waited for the lane
 //	connect      until there was a connection                                  up.out  from there to the end of the request
 //	rtp          from the end of the request to the head of the answer         dn.in   reading the answer
@@ -32,8 +33,8 @@ func RecordHeader(format string) []byte {
 
 const rsFormat = "rs" // of the log: the lines of the original
 
-const recordColumns = "i:oidx i:ridx i:sidx i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
-	"m:total m:connect m:up.out m:rtp m:dn.in m:dn.out x:flags backend:string ua:string affinity:string cookie:string error:string label:string\n"
+const recordColumns = "i:oidx i:ridx i:sidx i:stream i:status i:oee i:rse c:up.pkt c:dn.pkt b:up.body b:dn.body b:up.maxReqQ b:dn.maxReqQ " +
+	"m:total m:connect m:up.out m:rtp m:dn.in m:dn.out x:flags backend:string ua:string affinity:string cookie:string error:string label:string passport:string\n"
 
 // seen is what is measured of a request. Times count from its beginning; 0: it has not happened.
 type seen struct {
@@ -47,7 +48,18 @@ type seen struct {
 	code                   lane.Code
 	socket                 uint32 // of the connection that was used last
 	used                   bool   // it had been used before
+	index                  int64  // of the request, from 0 on
 }
+
+// begin begins to measure a request.
+func (n *seen) begin(sh *shard) {
+	n.began, n.upPackets = sh.loop.Now(), 1
+	n.index = sh.begun*int64(len(sh.e.shards)) + int64(sh.loop.Index())
+	sh.begun++
+}
+
+// rtp is the time from the end of the request to the head of the answer, or from the connection if that came later.
+func (n *seen) rtp() time.Duration { return max(0, n.first-max(n.sent, n.connected)) }
 
 const codeLaneLost lane.Code = 1000 // of records only: the lane was lost under the request
 
@@ -86,8 +98,7 @@ func (s *stream) count() {
 		n.code = codeLaneLost
 	}
 	sh.stats.finished(n, total)
-	if sh.e.records != nil {
-		sh.begun++
+	if sh.e.records != nil && s.trace.verbosity >= 1 {
 		sh.record(s, total)
 	}
 }
@@ -127,21 +138,19 @@ func (s *stream) flags() (f int64) {
 }
 
 // columns are the numbers of a record, up to the flags, in the order of recordHeader.
-func (s *stream) columns(total time.Duration) [18]int64 {
+func (s *stream) columns(total time.Duration) [19]int64 {
 	n := &s.seen
 	ms := func(d time.Duration) int64 { return max(0, d.Milliseconds()) }
 	connected, sent, first := n.connected, n.sent, n.first
 	upOut := max(0, sent-connected)
 	rtp, down := time.Duration(0), time.Duration(0)
 	if first > 0 {
-		rtp, down = max(0, first-max(sent, connected)), total-first-n.paused
+		rtp, down = n.rtp(), total-first-n.paused
 	}
 	if connected == 0 {
 		upOut = 0
 	}
-	sh := s.k.s
-	ridx := (sh.begun-1)*int64(len(sh.e.shards)) + int64(sh.loop.Index()) + 1
-	return [...]int64{int64(s.k.relayIndex), ridx, int64(n.socket), int64(n.status), int64(n.code), 0, n.upPackets, n.downPackets, n.upBody, n.downBody,
+	return [...]int64{int64(s.k.relayIndex), n.index, int64(n.socket), int64(s.id), int64(n.status), int64(n.code), 0, n.upPackets, n.downPackets, n.upBody, n.downBody,
 		int64(n.upHeld), int64(n.downHeld), ms(total), ms(connected), ms(upOut), ms(rtp), ms(down), ms(n.paused)}
 }
 
@@ -149,17 +158,21 @@ func (s *stream) columns(total time.Duration) [18]int64 {
 func (sh *shard) record(s *stream, total time.Duration) {
 	numbers := s.columns(total)
 	cookie := "-"
-	if len(fieldOf(s.head, "\r\nCookie: ")) > 0 {
+	if len(fieldOf(s.head, "cookie:")) > 0 {
 		cookie = "yes" // its value is the client's own business
 	}
-	texts := [...][]byte{[]byte(sh.e.backend.Load().Addr), fieldOf(s.head, "\r\nUser-Agent: "), []byte(s.affinityOf()), []byte(cookie),
-		[]byte(codeNames[s.seen.code]), []byte(s.k.spec.peer.Host + "/" + strconv.Itoa(s.k.spec.number))}
+	texts := [...][]byte{[]byte(sh.e.backend.Load().Addr), fieldOf(s.head, "user-agent:"), []byte(s.affinityOf()), []byte(cookie),
+		[]byte(codeNames[s.seen.code]), []byte(s.k.spec.peer.Host + "/" + strconv.Itoa(s.k.spec.number)),
+		s.trace.passport.Append(nil)}
 	b := sh.recorded
 	if sh.e.cfg.LogFormat == "json" {
 		b = appendJSONRecord(b, s.seen.began, numbers[:], s.flags(), texts[:])
 	} else {
 		if sh.e.cfg.LogFormat == rsFormat {
-			index := logfile.Index{2: int64(s.seen.socket), 3: numbers[1]} // counted from 1, as they should be
+			index := logfile.Index{3: s.seen.index + 1}
+			if s.seen.socket > 0 {
+				index[2] = int64(s.seen.socket) + 1
+			}
 			b = append(logfile.AppendHead(b, slog.LevelInfo, sh.loop.Now(), int64(sh.loop.Index()), index), "OER"...)
 		} else {
 			b = s.seen.began.UTC().AppendFormat(append(b, "OER "...), "2006-01-02T15:04:05.000Z")
@@ -168,10 +181,13 @@ func (sh *shard) record(s *stream, total time.Duration) {
 			b = strconv.AppendInt(append(b, ' '), v, 10)
 		}
 		b = strconv.AppendInt(append(b, ' '), s.flags(), 16)
-		for _, v := range texts {
+		for _, v := range texts[:len(texts)-1] {
 			b = appendRecordText(append(b, ' '), v)
 		}
-		b = append(b, '\n')
+		if b = append(b, ' '); s.trace.passport.Version == 0 {
+			b = append(b, '-')
+		}
+		b = append(s.trace.passport.Append(b), '\n') // as it stands at the end of other lines
 	}
 	sh.recorded = b
 	if len(b) >= recordBatch {
@@ -193,13 +209,6 @@ func (sh *shard) flushRecords() {
 	sh.recorded = sh.recorded[:0]
 }
 
-// fieldOf returns the value of a field of a head as a relay writes it; name has the end of the line before in front.
-func fieldOf(head []byte, name string) []byte {
-	_, value, _ := bytes.Cut(head, []byte(name))
-	value, _, _ = bytes.Cut(value, crlf)
-	return value
-}
-
 // appendRecordText appends what others have sent so that it cannot end the quotes that it stands in.
 func appendRecordText(dst, text []byte) []byte {
 	if len(text) == 0 {
@@ -208,7 +217,7 @@ func appendRecordText(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	for _, c := range text {
 		switch {
-		case c == '"', c == '\\', c < ' ', c == 0x7f:
+		case c == '"', c == '\\', c < ' ', c >= 0x7f:
 			dst = append(dst, '\\', 'x', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
 		default:
 			dst = append(dst, c)

@@ -29,6 +29,7 @@ type stream struct {
 	aff     affinity
 	timer   loop.Timer // response_timeout
 	seen    seen
+	trace   trace
 	client  netip.Addr // who gets a connection of its own; invalid: all share them
 
 	traits
@@ -37,7 +38,7 @@ type stream struct {
 }
 
 // traits are what the head of a request says.
-type traits struct{ isHead, idempotent, bodyless, chunked, upgrade bool }
+type traits struct{ isHead, idempotent, bodyless, chunked, upgrade, timed bool }
 
 // request begins a stream.
 func (k *link) request(p lane.Packet) error {
@@ -52,7 +53,6 @@ func (k *link) request(p lane.Packet) error {
 	if !ok || !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		return fmt.Errorf("outbound: a request head on stream %d that is none: %w", p.Stream, codec.ErrMalformed)
 	}
-	k.showRequest(p.Stream, head)
 	s := k.s.newStream()
 	if !k.streams.Put(p.Stream, s) {
 		return fmt.Errorf("outbound: stream %d is in use: %w", p.Stream, codec.ErrMalformed)
@@ -61,11 +61,18 @@ func (k *link) request(p lane.Packet) error {
 	streams := e.streams.Add(1)
 	e.requests.Add(1)
 	s.k, s.id = k, p.Stream
-	s.seen.began, s.seen.upPackets = k.s.loop.Now(), 1
+	s.seen.begin(k.s)
 	s.head = e.appendHead(s.head[:0], head)
 	s.isHead, s.idempotent = string(method) == "HEAD", isIdempotent(method)
 	s.bodyless, s.chunked, s.upgrade = p.Flags&lane.FlagLast != 0, p.Flags&lane.FlagChunked != 0, p.Flags&lane.FlagUpgrade != 0
+	s.timed = p.Flags&lane.FlagTimed != 0
 	s.reqDone = s.bodyless
+	if s.trace.begin(e.cfg, s.head); s.trace.verbosity >= showRequests {
+		showRequest(s)
+	}
+	if s.trace.verbosity >= showPackets && e.cfg.Verbosity < showPackets {
+		k.showPacket("up", p.Op, p.Stream, s, p.Data)
+	}
 	s.send, s.recv = lane.NewSendWindow(k.window), lane.NewRecvWindow(e.window)
 	if e.perClient {
 		s.client = clientOf(head)
@@ -310,8 +317,8 @@ func (s *stream) granted(n uint32) error {
 // fail ends the stream with a reset. The connection to the back end is not used again.
 func (s *stream) fail(code lane.Code, text string, flags lane.Flags) {
 	s.seen.code = code
-	s.k.show("dn", lane.OpReset, s.id, nil)
 	if s.k.end.Live() {
+		s.k.shows(s, lane.OpReset, []byte(text))
 		s.k.end.SetBuffer(lane.AppendReset(s.k.end.Buffer(), s.id, flags, code, text))
 	}
 	s.drop()

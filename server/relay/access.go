@@ -165,5 +165,9 @@ func (s *shard) flushAccesses() {
 
 // logFailure tells the program's log of an answer that the relay made itself.
 func (s *shard) logFailure(c *client, f *failure, path, text string) {
-	s.relay.log.Warn("request failed", "door", "relay", "error", f.name, "reason", text, "path", withoutQuery(path), "remote", string(c.ip), "conn", c.conn.ID())
+	args := []any{"door", "relay", "error", f.name, "reason", text, "path", withoutQuery(path), "remote", string(c.ip), "conn", c.conn.ID()}
+	if c.x != nil {
+		args = c.x.trace.add(args)
+	}
+	s.relay.log.Warn("request failed", args...)
 }

@@ -115,6 +115,9 @@ func (x *exchange) open(to *link) bool {
 	case x.req.chunked():
 		flags = lane.FlagChunked
 	}
+	if x.s.relay.access.form != formNone {
+		flags |= lane.FlagTimed
+	}
 	if x.session.asks {
 		b := lane.AppendHead(to.end.Buffer(), lane.OpRequest, flags|lane.FlagSocket, id, lane.SocketLen+len(x.req.head))
 		to.end.SetBuffer(append(lane.AppendSocket(b, x.session.socket()), x.req.head...))
@@ -123,11 +126,11 @@ func (x *exchange) open(to *link) bool {
 	}
 	x.seen.sentTo(x.since(), len(x.req.head))
 	to.began()
-	if to.verbosity >= showRequests {
+	if max(to.verbosity, x.trace.verbosity) >= showRequests {
 		x.show()
 	}
-	if to.verbosity >= showPackets {
-		to.showPacket("up", lane.OpRequest, id, x.req.head)
+	if max(to.verbosity, x.trace.verbosity) >= showPackets {
+		to.showPacket("up", lane.OpRequest, id, x.req.head, &x.trace)
 	}
 	if len(x.req.kept) > 0 {
 		x.req.send.Spend(len(x.req.kept))

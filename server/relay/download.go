@@ -36,6 +36,13 @@ func (r *response) begin(p lane.Packet) error {
 			return err
 		}
 	}
+	if p.Flags&lane.FlagTimed != 0 {
+		var err error
+		if r.x.seen.backTime, head, err = lane.CutTook(p.Op, head); err != nil {
+			return err
+		}
+		r.x.seen.backTimed = true
+	}
 	q := &r.x.s.resp
 	n, err := q.Parse(head, &r.x.s.relay.answers, r.x.req.isHead)
 	if err != nil || n == 0 || n != len(head) {

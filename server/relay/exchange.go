@@ -31,6 +31,7 @@ type exchange struct {
 	resp    response
 	quota   quota
 	seen    seen
+	trace   trace
 }
 
 // request is the client's side of an exchange.
@@ -119,6 +120,9 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	x.session.read(q)
 	if f.farm.Balance == farm.Hash {
 		x.hash = addrHash(c, q)
+	}
+	if s.view.cfg.Log.PassportMaxVerbosity > 0 {
+		x.trace.read(q.Fields, s.view.cfg.Log.PassportMaxVerbosity)
 	}
 	c.x = x
 	s.stats.inFlight.Add(1)

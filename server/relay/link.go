@@ -59,7 +59,7 @@ const (
 // Packet handles what the enabler sent.
 func (l *link) Packet(p lane.Packet) error {
 	if l.verbosity >= showPackets {
-		l.showPacket("dn", p.Op, p.Stream, p.Data)
+		l.showIncoming(p)
 	}
 	switch p.Op {
 	case lane.OpHello:
@@ -83,6 +83,9 @@ func (l *link) Packet(p lane.Packet) error {
 	x := l.streams.Get(p.Stream)
 	if x == nil {
 		return nil // it ended while this was on its way
+	}
+	if x.trace.asks(l.verbosity, showPackets) {
+		l.showIncoming(p)
 	}
 	switch p.Op {
 	case lane.OpResponse:

@@ -24,10 +24,12 @@ type seen struct {
 	stallsAt time.Duration // since when it has been so; 0: it has not
 	slowAt   time.Duration // likewise
 
-	upPackets, downPackets int64 // of the stream, credit left out
-	upHead, downHead       int   // bytes of the heads, as they travel over the lane
-	held                   int   // most bytes of the answer that were held for the client
-	method                 uint8 // index in methodNames
+	upPackets, downPackets int64         // of the stream, credit left out
+	upHead, downHead       int           // bytes of the heads, as they travel over the lane
+	held                   int           // most bytes of the answer that were held for the client
+	method                 uint8         // index in methodNames
+	backTime               time.Duration // from the request to the answer, as the enabler has seen it
+	backTimed              bool          // it has told
 }
 
 // since is how long the exchange has been under way, and never 0.
@@ -106,7 +108,10 @@ func (x *exchange) log(f *failure) {
 	}
 	n.counts.phases[phaseTotal].add(total)
 	form, ok := x.s.records(x.farm, x.server)
-	if !ok {
+	if !ok && x.trace.verbosity >= showSessions {
+		form = x.s.relay.access.form
+	}
+	if form == formNone {
 		return
 	}
 	method, path, _ := bytes.Cut(x.req.head[:min(x.req.path, len(x.req.head))], []byte{' '})
@@ -333,16 +338,13 @@ func appendPath(dst, path []byte) []byte {
 	}
 }
 
-// appendQuoted appends what a client has sent so that it cannot end the quotes that it stands in. It holds no control character.
+// appendQuoted appends what a client has sent so that it can neither end the quotes that it stands in, nor mean anything to a terminal.
 func appendQuoted(dst, text []byte) []byte {
 	for _, c := range text {
-		switch c {
-		case '"':
-			dst = append(dst, `\x22`...)
-		case '\\':
-			dst = append(dst, `\x5C`...)
-		default:
+		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
 			dst = append(dst, c)
+		} else {
+			dst = append(dst, '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
 		}
 	}
 	return dst
@@ -381,6 +383,7 @@ var columns = [...]column{
 	{original: "m:up.in", name: "up_in_ms", millis: func(r *record) time.Duration { return less(r.up(), r.x.seen.stalled) }},
 	{original: "m:up.out", name: "up_out_ms", millis: func(r *record) time.Duration { return r.x.seen.stalled }},
 	{original: "m:rtp", name: "rtp_ms", millis: (*record).rtp},
+	{original: "m:oe.rtp", name: "enabler_rtp_ms", millis: (*record).enablerRTP},
 	{original: "m:dn", name: "down_ms", millis: (*record).down},
 	{original: "m:dn.in", name: "down_in_ms", millis: func(r *record) time.Duration { return less(r.down(), r.x.seen.slow) }},
 	{original: "m:dn.out", name: "down_out_ms", millis: func(r *record) time.Duration { return r.x.seen.slow }},
@@ -393,6 +396,7 @@ var columns = [...]column{
 	{original: "ua", name: "user_agent", bytes: func(r *record) []byte { return r.agent }},
 	{original: "client", name: "client", bytes: func(r *record) []byte { return r.client.ip }},
 	{original: "error", name: "error", text: (*record).errorName},
+	{original: "passport", name: "passport", bytes: func(r *record) []byte { return r.x.trace.passport.Append(nil) }},
 }
 
 // recordHeader names the columns.
@@ -451,6 +455,14 @@ func (r *record) rtp() time.Duration {
 		return -1
 	}
 	return r.x.rtp()
+}
+
+// enablerRTP is how long the back end took, as its enabler has seen it.
+func (r *record) enablerRTP() time.Duration {
+	if !r.x.seen.backTimed {
+		return -1
+	}
+	return r.x.seen.backTime
 }
 
 // down is how long the answer took.

@@ -115,8 +115,8 @@ func (r *request) upload(data []byte, flags lane.Flags) {
 	}
 	r.x.seen.counts.bodyIn.Add(int64(len(data)))
 	r.x.seen.upPackets++
-	if r.x.link.verbosity >= showPackets {
-		r.x.link.showPacket("up", lane.OpData, r.x.id, data)
+	if max(r.x.link.verbosity, r.x.trace.verbosity) >= showPackets {
+		r.x.link.showPacket("up", lane.OpData, r.x.id, data, &r.x.trace)
 	}
 	r.x.link.end.SendData(flags, r.x.id, data)
 }

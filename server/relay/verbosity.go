@@ -18,6 +18,7 @@ const (
 	showSessions = 1 // lanes and back ends that come and go, and records
 	showRequests = 2
 	showPackets  = 3
+	showDebug    = 4
 	showBytes    = 5 // of packets, payloads included
 )
 
@@ -63,21 +64,37 @@ const maxShown = 4 << 10
 
 // showPacket writes a packet to the log, and what is in it at the highest verbosity. dir is up for those of the relay, dn for those of the
 // enabler.
-func (l *link) showPacket(dir string, op lane.Op, stream uint32, data []byte) {
+//
+// trace is that of the packet's request; nil: it belongs to none.
+func (l *link) showPacket(dir string, op lane.Op, stream uint32, data []byte, t *trace) {
 	args := []any{logfile.KeyLoop, l.s.loop.Index(), "farm", l.key.farm, "server", l.key.server, "lane", l.key.number,
 		"dir", dir, "op", op.String(), "stream", stream, "bytes", len(data)}
 	level := config.LevelPacket
-	if l.verbosity >= showBytes {
+	verbosity := l.verbosity
+	if t != nil {
+		args, verbosity = t.add(args), max(verbosity, t.verbosity)
+	}
+	if verbosity >= showBytes {
 		level = config.LevelBytes
 		args = append(args, "hex", hex.EncodeToString(data[:min(len(data), maxShown)]))
 	}
 	say(l.s.relay, level, "packet", args...)
 }
 
+// showIncoming shows a packet of the enabler.
+func (l *link) showIncoming(p lane.Packet) {
+	var t *trace
+	if x := l.streams.Get(p.Stream); x != nil {
+		t = &x.trace
+	}
+	l.showPacket("dn", p.Op, p.Stream, p.Data, t)
+}
+
 // show writes to the log that the request goes to a server. Its path has no query: that may hold secrets.
 func (x *exchange) show() {
-	args := []any{logfile.KeyLoop, x.s.loop.Index(), logfile.KeyFarm, x.farm.farm.Index, logfile.KeyBackend, x.server.Index,
-		logfile.KeyRequest, x.seen.index - 1, "farm", x.farm.conf.ID, "server", x.server.ID, "path", withoutQuery(x.pathText()),
-		"remote", string(x.client.ip), "retried", x.retried}
-	say(x.s.relay, config.LevelRequest, "request", args...)
+	say(x.s.relay, config.LevelRequest, "request",
+		place(x, "path", withoutQuery(x.pathText()), "remote", string(x.client.ip), "retried", x.retried)...)
+	if x.trace.verbosity >= showDebug {
+		showHead(x)
+	}
 }
