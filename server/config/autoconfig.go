@@ -19,18 +19,22 @@ const (
 
 // AutoKeys returns the SHA-256 digests of the secrets with which an enabler of a farm that is not configured is let in, as
 // Backend.TokenKeys does. None: no enabler is.
-func (t RelayTrust) AutoKeys(farm string) [][sha256.Size]byte {
+func (t RelayTrust) AutoKeys(farm string) [][sha256.Size]byte { return t.AutoMatcher()(farm) }
+
+// AutoMatcher is AutoKeys for many farms.
+func (t RelayTrust) AutoMatcher() func(farm string) [][sha256.Size]byte {
 	rules, want := parseAutoConfig(t.AutoConfig)
 	if want != "" {
-		return nil // Validate refuses it
+		rules = nil // Validate refuses it
 	}
-	var keys [][sha256.Size]byte
-	for _, r := range rules {
-		if key, ok := tokenKey(r.secret); ok && matchGlob(r.glob, farm) {
-			keys = append(keys, key)
+	return func(farm string) (keys [][sha256.Size]byte) {
+		for _, r := range rules {
+			if key, ok := tokenKey(r.secret); ok && matchGlob(r.glob, farm) {
+				keys = append(keys, key)
+			}
 		}
+		return keys
 	}
-	return keys
 }
 
 // Secrets are what the enablers know that come with this configuration: the token of each back-end server, and those of auto_config. Relay

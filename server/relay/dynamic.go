@@ -17,14 +17,20 @@ type dynamics struct {
 	wanted []serverName
 
 	// Guarded by Relay.changing.
-	servers map[serverName]time.Time // since when nobody serves it; zero: somebody does
+	servers map[serverName]time.Time // since when nobody serves it; zero: somebody does; at most as many as bounds says
+
+	// Fixed before the first is added.
+	bounds dynamicBounds
 }
 
-const (
-	maxDynamic  = 10_000           // farms, and as many servers
-	dynamicLife = 10 * time.Minute // how long they stay after their enablers
-	dynamicLook = time.Minute      // how often that is looked at
-)
+// dynamicBounds is how much auto_config may add, and for how long.
+type dynamicBounds struct {
+	most int           // servers, and so farms
+	life time.Duration // how long one stays after its enablers
+	look time.Duration // how often that is looked at
+}
+
+var usualDynamics = dynamicBounds{most: 10_000, life: 10 * time.Minute, look: time.Minute}
 
 // configured is a configuration with what auto_config has let in. Without that it is cfg itself.
 func (d *dynamics) configured(cfg *config.Config) *config.Config {
@@ -37,10 +43,11 @@ func (d *dynamics) configured(cfg *config.Config) *config.Config {
 		b := &cfg.Relay.Backends[i]
 		known[serverName{b.Farm, b.ID}] = true
 	}
+	keys := cfg.Relay.Trust.AutoMatcher()
 	all := *cfg
 	all.Relay.Farms, all.Relay.Backends = slices.Clip(cfg.Relay.Farms), slices.Clip(cfg.Relay.Backends)
 	for _, name := range d.names() {
-		if known[name] { // it has got a place in the configuration
+		if known[name] || len(keys(name.farm)) == 0 { // it has got a place in the configuration, or auto_config would not let it in now
 			continue
 		}
 		if !farms[name.farm] {
@@ -120,7 +127,7 @@ func (d *dynamics) install(r *Relay, names []serverName) {
 	}
 	began := len(d.servers) == 0
 	for _, name := range names {
-		if _, ok := d.servers[name]; !ok && len(d.servers) < maxDynamic {
+		if _, ok := d.servers[name]; !ok && len(d.servers) < d.bounds.most {
 			d.servers[name] = time.Time{}
 			r.log.Info("farm or server added by auto_config", "farm", name.farm, "server", name.server)
 		}
@@ -147,11 +154,11 @@ func (s *shard) lookAtDynamics() {
 	s.dynamicTimer.Init(s.loop, func() {
 		s.relay.work.Go(func() { // ends when a view is in force; Close waits for it
 			if s.relay.dynamics.sweep(s.relay, time.Now()) {
-				s.loop.Post(func() { s.dynamicTimer.Arm(dynamicLook) })
+				s.loop.Post(func() { s.dynamicTimer.Arm(s.relay.dynamics.bounds.look) })
 			}
 		})
 	})
-	s.dynamicTimer.Arm(dynamicLook)
+	s.dynamicTimer.Arm(s.relay.dynamics.bounds.look)
 }
 
 // sweep removes servers that nobody has served for long enough. False: there are none left.
@@ -165,7 +172,7 @@ func (d *dynamics) sweep(r *Relay, now time.Time) bool {
 			d.servers[name] = time.Time{}
 		case since.IsZero():
 			d.servers[name] = now
-		case now.Sub(since) >= dynamicLife:
+		case now.Sub(since) >= d.bounds.life:
 			delete(d.servers, name)
 			gone++
 			r.log.Info("farm or server of auto_config removed", "farm", name.farm, "server", name.server)

@@ -47,6 +47,9 @@ func (k *call) judge(c *client, q *http1.Request) (as credential, no refusal, wa
 	as, no = k.admit(c, q)
 	name := k.name()
 	if server, _ := c.s.view.server(k.farm, k.server); no.failure == nil && server == nil { // one that auto_config lets in
+		if k.run == "" { // by which its lanes are known to be there
+			return as, refusal{failure: failOERequest, text: "Ias-Rs-Oe-Id is missing."}, false
+		}
 		c.inquire(*k, as, func(tell func(refusal)) {
 			r.work.Go(func() { tell(r.dynamics.add(r, name)) }) // ends when a view is in force; Close waits for it
 		})

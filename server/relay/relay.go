@@ -64,7 +64,7 @@ const maxAnswerHead = lane.MaxControl / 2
 // the machine.
 func New(cfg *config.Config, g *loop.Group, log *slog.Logger, machineBytes int64) (*Relay, error) {
 	r := &Relay{
-		log: log, group: g, began: time.Now(), machine: machineBytes, gate: gate{instance: newInstance()},
+		log: log, group: g, began: time.Now(), machine: machineBytes, gate: gate{instance: newInstance()}, dynamics: dynamics{bounds: usualDynamics},
 		Surroundings: Surroundings{Generation: func() int64 { return 1 }},
 		// The enabler has judged an answer, and written it anew: it may have grown by a few bytes and fields. A refusal here
 		// would cost the lane.

@@ -139,7 +139,11 @@ func farmReport(r *Relay, v *view, f *farm.Farm, tallies map[serverName]*tally, 
 		case q.Server != "", q.Farm == "" && q.For != ForAdmin: // the page of all farms names no servers
 			continue
 		}
+		_, asks := v.keys(s, v.backends[s.Index], f.ID)
 		shown := serverReport(&t, s, v.backends[s.Index], q.For)
+		if shown.Detail != nil {
+			shown.Detail.Token = asks
+		}
 		shown.Drained = r.isDrained(serverName{f.ID, s.ID})
 		row.Servers = append(row.Servers, shown)
 	}
@@ -201,7 +205,7 @@ func serverReport(t *tally, s *farm.Server, b *config.Backend, who Audience) sta
 	}
 	row.LastError, row.LastErrorAt = t.trouble.text, inSeconds(t.trouble.at)
 	if who == ForAdmin {
-		row.Detail = &statuspage.Detail{Token: b.Token != "", MACs: b.MAC, Remote: slices.Sorted(maps.Keys(t.remotes)), Lanes: t.lanes,
+		row.Detail = &statuspage.Detail{MACs: b.MAC, Remote: slices.Sorted(maps.Keys(t.remotes)), Lanes: t.lanes,
 			Draining: t.draining, InFlight: t.streams, Junctions: t.pool.counts()}
 	}
 	return row

@@ -37,6 +37,7 @@ type ServerRow struct {
 	Enabled     bool      `json:"enabled"` // its own setting; its farm has another one
 	Description string    `json:"description,omitempty"`
 	Token       bool      `json:"token"`    // one is demanded
+	Dynamic     bool      `json:"dynamic"`  // auto_config has let it in
 	Lanes       int       `json:"lanes"`    // that are whole, draining ones included
 	Draining    int       `json:"draining"` // of these, that take no new requests
 	Drained     bool      `json:"drained"`  // an administrator wants it to get no new requests
@@ -133,8 +134,9 @@ func (r *Relay) Servers() []ServerRow {
 	for _, f := range v.table.Farms() {
 		for _, s := range f.Servers {
 			t, b := tallyOf(tallies, f.ID, s.ID), v.backends[s.Index]
+			_, asks := v.keys(s, b, f.ID)
 			rows = append(rows, ServerRow{
-				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: b.Token != "",
+				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: asks, Dynamic: v.dynamic(s),
 				Lanes: t.lanes, Draining: t.draining, Drained: r.isDrained(serverName{f.ID, s.ID}), Loops: t.loops, Up: t.lanes > 0 && !t.down,
 				Since: inSeconds(t.since), RTT: t.rtt.Microseconds(), Streams: t.streams, Kinds: t.kindCounts(), Junctions: t.pool.counts(),
 			})
