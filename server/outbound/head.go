@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
+	"roundhouse/codec/http1"
 	"roundhouse/codec/proxyheader"
 	"roundhouse/server/config"
 	"roundhouse/server/loop"
@@ -44,6 +46,38 @@ func ownHost(b *config.BackendAddr) string {
 		return "[" + b.Host + "]"
 	}
 	return b.Host
+}
+
+// cutOwnHost makes paths of those places in an answer that the back end names by its own host, which clients cannot reach: with
+// host_header=back-end it knows no other. A place that it names with another scheme stays: it would lead back to itself.
+func (e *Enabler) cutOwnHost(fields []http1.Field) {
+	if e.ownHost == "" {
+		return
+	}
+	scheme := "http://"
+	if e.cfg.Backend.HTTPS {
+		scheme = "https://"
+	}
+	for i := range fields {
+		f := &fields[i]
+		if f.ID != http1.IDOther || !bytes.EqualFold(f.Name, []byte("location")) && !bytes.EqualFold(f.Name, []byte("content-location")) ||
+			len(f.Value) < len(scheme) || !bytes.EqualFold(f.Value[:len(scheme)], []byte(scheme)) {
+			continue
+		}
+		rest := f.Value[len(scheme):]
+		end := bytes.IndexAny(rest, "/?#")
+		if end < 0 {
+			end = len(rest)
+		}
+		path := rest[end:]
+		switch {
+		case !strings.EqualFold(string(rest[:end]), e.ownHost), len(path) > 1 && path[0] == '/' && (path[1] == '/' || path[1] == '\\'): // that would be a host
+		case len(path) == 0 || path[0] != '/':
+			f.Value = append([]byte{'/'}, path...)
+		default:
+			f.Value = path
+		}
+	}
 }
 
 // clientOf is the client that the relay names in X-Forwarded-For: the first entry. It is the unspecified address when that is none.
