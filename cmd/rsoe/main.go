@@ -38,12 +38,7 @@ func run(args []string, env func(string) string, out, errOut io.Writer) int {
 		return report(err, enabler, out, errOut)
 	case enabler.Stop:
 		return stopRunning(runDirs(env), enabler.Farm, enabler.ID, out, errOut)
-	}
-	if err := outbound.CheckFiles(enabler); err != nil { // what comes later is tried again for ever
-		fmt.Fprintf(errOut, "rsoe: %v\n", err)
-		return process.ExitConfig
-	}
-	if enabler.Daemon && env(detachedEnv) == "" {
+	case enabler.Daemon && env(detachedEnv) == "":
 		return detach(args, out, errOut)
 	}
 	log, err := openLogs(enabler, errOut)
@@ -86,8 +81,9 @@ func serve(enabler *config.Enabler, dirs []string, log *logs, errOut io.Writer) 
 	}
 	attached(log.Logger)
 	defer context.AfterFunc(ctx, func() { handover.Stopping(log.Logger) })()
+	started := func(e *outbound.Enabler) { go handover.Watchdog(ctx, log.Logger, e.Beat) } // ends with ctx; nobody waits
 	ready := func() { go handover.Ready(log.Logger) } // ends when systemd has been told; nobody waits
-	if err := runEnabler(ctx, enabler, log.Logger, outbound.Hooks{Ready: ready, Records: log.records}); err != nil {
+	if err := runEnabler(ctx, enabler, log.Logger, outbound.Hooks{Started: started, Ready: ready, Records: log.records}); err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)
 		return process.ExitRuntime
 	}

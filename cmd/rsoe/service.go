@@ -15,6 +15,7 @@ import (
 
 	"roundhouse/cmd/process"
 	"roundhouse/server/config"
+	"roundhouse/server/outbound"
 )
 
 const serviceUsage = `rsoe service makes an enabler a service of systemd.
@@ -181,6 +182,17 @@ func (s *service) install(env func(string) string) error {
 	for _, w := range warnings {
 		fmt.Fprintf(s.errOut, "warning: %s\n", w)
 	}
+	if err := outbound.CheckFiles(enabler); err != nil { // they may come later
+		fmt.Fprintf(s.errOut, "warning: %v\n", err)
+	}
+	if enabler.EnvProxies != nil {
+		fmt.Fprintf(s.errOut, "warning: option \"-e\": the service has an environment of its own: put HTTP_PROXY and the like there (systemctl edit %s), or give proxy_host\n", s.name)
+	}
+	if s.runAs != "" {
+		if _, err := user.Lookup(s.runAs); err != nil {
+			return fmt.Errorf("--run-as: %w", err)
+		}
+	}
 	unitPath, optionsPath, err := s.paths()
 	if err != nil {
 		return err
@@ -273,6 +285,8 @@ RestartSec=5
 RestartPreventExitStatus=2 78
 # It is ready with the first lane to a relay, however long that takes.
 TimeoutStartSec=infinity
+# It says twice within this time that its event loops work.
+WatchdogSec=60
 # Requests in flight may take half a minute.
 TimeoutStopSec=45
 LimitNOFILE=65536

@@ -40,6 +40,9 @@ func TestServiceCommandLine(t *testing.T) {
 		{"install --unit-dir", 2, "flag needs an argument"},
 		{"stop x -v 1", 2, "takes no options of rsoe"},
 		{"uninstall --unit-dir /nowhere", 1, "rsoe is not installed"},
+		{"install x --unit-dir /nowhere/at/all --run-as no-such-user" + least, 1, "--run-as: user: unknown user no-such-user"},
+		{"install x --print -e -cs https=1;identity=/nowhere" + least, 0, "the service has an environment of its own"},
+		{"install x --print -cs https=1;identity=/nowhere" + least, 0, "warning: outbound: option \"-cs\": identity: open /nowhere"},
 		{"start x --unit-dir /nowhere", 0, "to do: systemctl start --no-block x.service"},
 		{"status --user --unit-dir=/nowhere", 0, "to do: systemctl --user status --no-pager rsoe.service"},
 	} {
@@ -70,7 +73,7 @@ func TestServiceInstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"Type=notify\n", "Restart=on-failure\n", "RestartPreventExitStatus=2 78\n", "TimeoutStartSec=infinity\n", "a 100%% dir/shop.options\"\n"} {
+	for _, s := range []string{"Type=notify\n", "Restart=on-failure\n", "RestartPreventExitStatus=2 78\n", "TimeoutStartSec=infinity\n", "WatchdogSec=60\n", "a 100%% dir/shop.options\"\n"} {
 		if !strings.Contains(string(unit), s) || !strings.Contains(printed, s) {
 			t.Errorf("no %q in\n%s", s, unit)
 		}

@@ -32,7 +32,11 @@ func runWithAdmin(ctx context.Context, e *config.Enabler, log *slog.Logger, hook
 		}
 	}()
 	log.Info("listening", "door", "admin", "addr", a.Addr().String())
+	started := hooks.Started
 	hooks.Started = func(e *outbound.Enabler) {
+		if started != nil {
+			started(e)
+		}
 		w.enabler.Store(e)
 		a.Ready(true)
 	}

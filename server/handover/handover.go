@@ -12,7 +12,7 @@
 // If the new process ends before it is ready, or takes too long, the old one goes on as if nothing had been.
 //
 // The same way Listen takes listeners that systemd has opened (socket activation: LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES), and
-// Ready and Stopping tell systemd what the server does (sd_notify: NOTIFY_SOCKET). The old process passes its own listeners on in
+// Ready, Stopping and Watchdog tell systemd what the server does (sd_notify: NOTIFY_SOCKET). The old process passes its own listeners on in
 //
 //	ROUNDHOUSE_LISTEN_FDS     [{"fd":4,"network":"tcp","addr":"127.0.0.1:0"}, ...], addr as it was configured
 //	ROUNDHOUSE_LISTEN_READY   the descriptor of the pipe

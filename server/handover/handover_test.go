@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -312,6 +313,38 @@ func TestNotify(t *testing.T) {
 	if err := notify("READY=1"); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWatchdog tells systemd that a process works, after each beat and not without one, and not when another process is watched.
+func TestWatchdog(t *testing.T) {
+	said := notifySocket(t, filepath.Join(t.TempDir(), "notify"))
+	log := slog.New(slog.DiscardHandler)
+	for _, nothing := range [][2]string{{"", ""}, {"x", ""}, {"1", ""}, {"99999999999999999999", ""}, {"1000", "1"}} {
+		t.Setenv("WATCHDOG_USEC", nothing[0])
+		t.Setenv("WATCHDOG_PID", nothing[1])
+		Watchdog(t.Context(), log, func() { t.Error("it beats:", nothing) })
+	}
+	t.Setenv("WATCHDOG_USEC", "2000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	ctx, cancel := context.WithCancel(t.Context())
+	beats, ended := make(chan struct{}), make(chan struct{})
+	go func() { // ends with ctx
+		defer close(ended)
+		Watchdog(ctx, log, func() {
+			select {
+			case <-beats:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	for range 3 {
+		beats <- struct{}{}
+		if got := said(); got != "WATCHDOG=1" {
+			t.Errorf("systemd heard %q", got)
+		}
+	}
+	cancel()
+	<-ended
 }
 
 // TestInheritNonsense: what the environment says is not believed.

@@ -1,17 +1,20 @@
 package handover
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -191,6 +194,30 @@ func Stopping(log *slog.Logger) {
 	}
 	if err := notify("STOPPING=1"); err != nil {
 		log.Warn("systemd was not told that the server drains", "error", err)
+	}
+}
+
+// Watchdog tells systemd that the process works, twice in each interval that WatchdogSec gives it (WATCHDOG_USEC); each time beat has to
+// return first. It returns when ctx ends, or at once where systemd does not watch.
+func Watchdog(ctx context.Context, log *slog.Logger, beat func()) {
+	micros, err := strconv.ParseUint(os.Getenv("WATCHDOG_USEC"), 10, 63)
+	pid := os.Getenv("WATCHDOG_PID")
+	const most = uint64(math.MaxInt64 / time.Microsecond)
+	if err != nil || micros < 2 || micros > most || pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return
+	}
+	t := time.NewTicker(time.Duration(micros) * time.Microsecond / 2)
+	defer t.Stop()
+	for {
+		beat()
+		if err := notify("WATCHDOG=1"); err != nil {
+			log.Warn("systemd was not told that the process works", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
 }
 

@@ -201,6 +201,9 @@ func (e *Enabler) Serve(ctx context.Context) {
 	e.group.Each(func(l *loop.Loop) { e.shards[l.Index()].closeIdle() })
 }
 
+// Beat returns when every loop has done something, so that whoever waits for it knows that they work. Not to be called on a loop.
+func (e *Enabler) Beat() { e.group.Each(func(*loop.Loop) {}) }
+
 // met numbers the relay servers to which lanes were opened, for records. Safe for concurrent use.
 type met struct {
 	mu    sync.Mutex
