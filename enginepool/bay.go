@@ -244,13 +244,17 @@ func (b *bay) keepUp(wanted bool, now int64) {
 type stall struct {
 	suspect *Waiter // who may
 	since   int64
+	last    int64 // when it looked
 }
 
-// check notes when every Tick of a second has found the same request waiting beside an idle engine: that must not be.
+// check notes when every Tick of a second has found the same request waiting beside an idle engine: that must not be. A machine that does
+// not let the shard tick, which it wants to each waitTick, keeps the others from running as well: that proves nothing.
 func (st *stall) check(b *bay, now int64) {
 	w := b.waiting.front
+	late := now-st.last > 10*waitTick
+	st.last = now
 	switch {
-	case w != st.suspect || !b.line.idles() || b.line.paused.Load():
+	case late || w != st.suspect || !b.line.idles() || b.line.paused.Load():
 		st.suspect, st.since = w, now
 	case now-st.since >= int64(time.Second):
 		st.since = now

@@ -77,8 +77,14 @@ func (t *term) surplus() bool {
 		return false
 	}
 	e.why = WhySurplus
-	e.leaves()
-	e.shard.pool.leaving.Add(-1) // the claim: e itself counts now
+	if e.tally == tallyLeaving {
+		e.shard.pool.leaving.Add(-1) // it was counted before
+		return true
+	}
+	e.count(tallyNone)
+	e.shard.unused.forget(e)
+	e.unpromise()
+	e.tally = tallyLeaving // the claim is its count: if it were counted twice for a moment, another shard would let too few go
 	return true
 }
 

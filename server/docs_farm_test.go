@@ -65,7 +65,7 @@ func TestDocsFarm(t *testing.T) {
 		eventually(t, "each relay server serves", func() bool { return ask("GET", "http://"+a+"/cli/iarelayserver/shop/x", "").status == 200 })
 	}
 
-	front := unusedAddr(t)
+	front := freeAddr(t)
 	changes := []string{"bind :80\n", "bind " + front + "\n"}
 	var list []string
 	for i := range 3 {
@@ -74,7 +74,7 @@ func TestDocsFarm(t *testing.T) {
 		list = append(list, fmt.Sprintf("relay%d.example.com:8080", i+1), plain[i])
 	}
 	runProgram(t, front, "haproxy", "-db", "-f", farmExample(t, "haproxy.cfg", changes...))
-	nginx := unusedAddr(t)
+	nginx := freeAddr(t)
 	runProgram(t, nginx, "nginx", "-e", "stderr", "-p", dir, "-c", farmExample(t, "nginx.conf", append(list, "listen 80;", "listen "+nginx+";",
 		"events {", "daemon off; master_process off; pid "+dir+"/pid;\nevents {", "http {", fmt.Sprintf(
 			"http {\nclient_body_temp_path %[1]s/1; proxy_temp_path %[1]s/2; fastcgi_temp_path %[1]s/3; uwsgi_temp_path %[1]s/4; scgi_temp_path %[1]s/5;", dir))...))

@@ -73,14 +73,16 @@ func TestBackendStalls(t *testing.T) {
 		_, _ = in.ReadByte() // until the enabler hangs up
 		gone <- path
 	})
-	r := startRelay(t, func(cfg *config.Config) { cfg.Relay.ResponseTimeout = 200 * time.Millisecond })
-	startEnabler(t, r, "s1", backend)
-	if o := ask("GET", r.url("/head"), ""); o.status != 504 {
+	hasty := startRelay(t, func(cfg *config.Config) { cfg.Relay.ResponseTimeout = 200 * time.Millisecond })
+	startEnabler(t, hasty, "s1", backend)
+	if o := ask("GET", hasty.url("/head"), ""); o.status != 504 {
 		t.Error(o)
 	}
 	if path := <-gone; path != "/head" {
 		t.Error(path)
 	}
+	r := startRelay(t, nil)
+	startEnabler(t, r, "s1", backend)
 	c := r.dial()
 	write(t, c, "GET /cli/iarelayserver/f/body HTTP/1.1\r\nHost: a\r\n\r\n")
 	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {

@@ -67,6 +67,7 @@ func TestServersTakeTurns(t *testing.T) {
 		t.Errorf("turns are not even: %v", got)
 	}
 	enablers[0].stop(t)
+	eventually(t, "the relay knows that s1 has gone", func() bool { return r.log.has(`msg="lane down" farm=f server=s1`) })
 	if got := share(t, r, 20); got["s2"] != 10 || got["s3"] != 10 {
 		t.Errorf("without the enabler of s1: %v", got)
 	}

@@ -173,7 +173,7 @@ func TestHTTPEarlyAnswer(t *testing.T) {
 // before the request has ended.
 func TestHTTPLongAnswer(t *testing.T) {
 	t.Parallel()
-	const period = time.Second // the shortest that a rate is measured in
+	const period = 2 * time.Second // a rate is measured in no less than one
 	r := startScript(t, func(cfg *config.Config) {
 		cfg.Relay.BodyGrace, cfg.Relay.ResponseTimeout = 0, period
 	}, func(c *rawConn) {

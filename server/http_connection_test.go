@@ -94,8 +94,9 @@ func TestHTTPHalfClosed(t *testing.T) {
 func TestHTTPTimeouts(t *testing.T) {
 	hold := make(chan struct{})
 	r := startRelay(t, func(cfg *config.Config) {
-		cfg.Relay.HeaderTimeout, cfg.Relay.IdleTimeout = 300*time.Millisecond, 200*time.Millisecond
-		cfg.Relay.BodyGrace, cfg.Relay.ResponseTimeout = time.Second, 500*time.Millisecond
+		// Only the first is shorter than what a busy machine takes between two steps of a test.
+		cfg.Relay.HeaderTimeout, cfg.Relay.IdleTimeout = 300*time.Millisecond, 2*time.Second
+		cfg.Relay.BodyGrace, cfg.Relay.ResponseTimeout = time.Second, 2*time.Second
 	})
 	startEnabler(t, r, "s1", startBackend(t, func(w http.ResponseWriter, q *http.Request) {
 		if _, err := io.Copy(io.Discard, q.Body); err == nil && q.URL.Path == "/hold" {
@@ -128,7 +129,7 @@ func TestHTTPTimeouts(t *testing.T) {
 		}()
 		resp, _ := c.expect(408)
 		close(done)
-		if took := time.Since(began); took < 300*time.Millisecond || took > 5*time.Second || !resp.Close || resp.Header.Get("Ias-Rs-Error") != "1203" {
+		if took := time.Since(began); took < 300*time.Millisecond || !resp.Close || resp.Header.Get("Ias-Rs-Error") != "1203" {
 			t.Errorf("after %v: %v", took, resp.Header)
 		}
 		c.ends()
@@ -161,13 +162,13 @@ func TestHTTPTimeouts(t *testing.T) {
 func TestHTTPIdleAfterLongAnswer(t *testing.T) {
 	t.Parallel()
 	r := startScript(t, func(cfg *config.Config) {
-		cfg.Relay.IdleTimeout, cfg.Relay.ResponseTimeout = 200*time.Millisecond, time.Hour
+		cfg.Relay.IdleTimeout, cfg.Relay.ResponseTimeout = time.Second, time.Hour
 	}, func(c *rawConn) {
 		for {
 			if _, _, err := c.message(); err != nil {
 				return
 			}
-			time.AfterFunc(300*time.Millisecond, func() { c.reply("late") }) // the timer fires while the answer is awaited
+			time.AfterFunc(1500*time.Millisecond, func() { c.reply("late") }) // the timer fires while the answer is awaited
 		}
 	})
 	c := r.client()
@@ -242,7 +243,7 @@ func TestHTTPMemory(t *testing.T) {
 	startEnabler(t, r, "s1", startBackend(t, hashing))
 	slow := r.client()
 	slow.send("GET $F/?size=50000000 HTTP/1.1|Host: h||")
-	eventually(t, "bytes are held", func() bool { return r.server.TotalsForTest().Held > 1 })
+	stopsGrowing(t, "what is held", func() int64 { return r.server.TotalsForTest().Held }) // before, the sockets may take all of it again
 	c := r.client()
 	c.send("GET $F/?size=1 HTTP/1.1|Host: h||")
 	if resp, _ := c.expect(503); resp.Header.Get("Ias-Rs-Error") != "1303" || resp.Header.Get("Retry-After") == "" || resp.Close {

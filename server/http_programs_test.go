@@ -14,17 +14,6 @@ import (
 	"testing"
 )
 
-// unusedAddr is an address that nobody listens on now.
-func unusedAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // runProgram starts a program that listens on addr, and ends it with the test. The test is skipped when it is not installed.
 func runProgram(t testing.TB, addr, program string, args ...string) {
 	t.Helper()
@@ -58,7 +47,7 @@ func runProgram(t testing.TB, addr, program string, args ...string) {
 
 // TestHTTPNginx serves a farm by nginx.
 func TestHTTPNginx(t *testing.T) {
-	dir, addr := t.TempDir(), unusedAddr(t)
+	dir, addr := t.TempDir(), freeAddr(t)
 	page, _ := io.ReadAll(noise(3 << 20))
 	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr warn;
 events {}
@@ -154,7 +143,7 @@ s.listen(port, host)
 
 // TestHTTPNode serves a farm by node: an echo with trailers that answers while it reads, early hints, an upgrade.
 func TestHTTPNode(t *testing.T) {
-	addr := unusedAddr(t)
+	addr := freeAddr(t)
 	runProgram(t, addr, "node", "-e", nodeServer, addr)
 	r := startRelay(t, nil)
 	startEnabler(t, r, "s1", addr)

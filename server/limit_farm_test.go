@@ -143,7 +143,7 @@ func TestFarmBytes(t *testing.T) {
 		wg.Wait()
 		took := time.Since(began)
 		t.Logf("%s: %d MiB in %v with %d MiB/s; %d bytes held meanwhile", direction, clients*size>>20, took.Round(time.Millisecond), rate>>20, held)
-		if took < least || took > 10*least || held > 1<<20 {
+		if took < least || took > least+slack || held > 1<<20 {
 			t.Errorf("it took %v, %d bytes were held", took, held)
 		}
 	}
@@ -179,6 +179,7 @@ func TestFarmTurnDrains(t *testing.T) {
 	if o := ask("GET", r.url("/"+strconv.Itoa(size)), ""); o.status != 200 || len(o.body) != size { // ten seconds
 		t.Fatal(o)
 	}
+	paid := time.Now().Add(8 * time.Second) // no sooner
 	var all []<-chan outcome
 	for range 5 {
 		all = append(all, begin("GET", r.url("/fast"), ""))
@@ -186,15 +187,14 @@ func TestFarmTurnDrains(t *testing.T) {
 	eventually(t, "all wait", func() bool {
 		return strings.Count(strings.Join(server.PhasesForTest(r.server), " "), "turn") == len(all)
 	})
-	began := time.Now()
 	r.cancel()
 	for _, c := range all {
 		if o := <-c; o.status != 200 || o.body != "fast" {
 			t.Error(o)
 		}
 	}
-	if err := r.stop(); err != nil || time.Since(began) > 5*time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err := r.stop(); err != nil || time.Now().After(paid) {
+		t.Errorf("%v, %v after their turn had come", err, time.Since(paid))
 	}
 }
 

@@ -98,7 +98,7 @@ func (f *inFlight) isBroken(t *testing.T, reset bool) {
 	}
 }
 
-// allBroken checks that all requests are broken within a second.
+// allBroken checks that all requests are broken soon.
 func allBroken(t *testing.T, all []*inFlight, reset bool) {
 	t.Helper()
 	began := time.Now()
@@ -106,7 +106,7 @@ func allBroken(t *testing.T, all []*inFlight, reset bool) {
 		f.isBroken(t, reset)
 	}
 	took := time.Since(began)
-	if took > time.Second {
+	if took > slack {
 		t.Errorf("the last one heard of it after %v", took)
 	}
 	t.Logf("%d in flight, %d broken, the last one %v after the kill", len(all), len(all), took.Round(time.Millisecond))
@@ -121,9 +121,6 @@ func servesAgain(t *testing.T, r *relayChild, atMost time.Duration) {
 		t.Errorf("it served again after %v", took)
 	}
 }
-
-// slack is what a busy machine may add to an interval.
-const slack = 2 * time.Second
 
 func TestKillEnabler(t *testing.T) {
 	r := startRelayChild(t, "127.0.0.1:0", "")

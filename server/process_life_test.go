@@ -79,9 +79,10 @@ func TestEnablerInBackground(t *testing.T) {
 	if o := ask("GET", r.url("/"), ""); o.status != 200 {
 		t.Error(o)
 	}
-	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "lane up") {
-		t.Errorf("%v\n%s", err, text)
-	}
+	eventually(t, "its log says so", func() bool {
+		text, err := os.ReadFile(log)
+		return err == nil && strings.Contains(string(text), "lane up")
+	})
 	if fd, err := os.Readlink("/proc/" + said[1] + "/fd/2"); err != nil || fd != os.DevNull {
 		t.Error("standard error is", fd, err)
 	}

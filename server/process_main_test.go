@@ -152,16 +152,21 @@ func (c *child) up(n int) {
 	eventually(c.t, fmt.Sprintf("%d lanes up", n), func() bool { return len(c.records("lane up")) >= n })
 }
 
-// freeAddr is an address for something that is to come back there. Its port is none that the system gives to others.
+var givenAddrs sync.Map // those that freeAddr has returned
+
+// freeAddr is an address for something that is to come, or to come back there. Its port is none that the system gives to others, nor one
+// that a test has had.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20_000+rand.IntN(12_000)))
-		if err != nil {
-			continue // taken
+	for range 1000 {
+		addr := "127.0.0.1:" + strconv.Itoa(20_000+rand.IntN(12_000))
+		if _, given := givenAddrs.LoadOrStore(addr, true); given {
+			continue
 		}
-		defer ln.Close()
-		return ln.Addr().String()
+		if ln, err := net.Listen("tcp", addr); err == nil { // else it is taken
+			ln.Close()
+			return addr
+		}
 	}
 	t.Fatal("no port is free")
 	return ""

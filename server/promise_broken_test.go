@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,7 +19,8 @@ func TestPromise05BackendDies(t *testing.T) {
 	startEnabler(t, r, "s1", b.addr)
 	stop := make(chan struct{})
 	kills := make(chan int, 1)
-	go func() { kills <- b.killEvery(100*time.Millisecond, stop) }() // ends with stop
+	var whole atomic.Int64
+	go func() { kills <- b.killEvery(100*time.Millisecond, &whole, stop) }() // ends with stop
 	outcomes := make(chan outcome, clients*each)
 	for range clients {
 		go func() { // ends after its requests, all of whose outcomes are received
@@ -27,11 +29,11 @@ func TestPromise05BackendDies(t *testing.T) {
 			}
 		}()
 	}
-	var whole, broken, refused int
+	var broken, refused int
 	for range clients * each {
 		switch o := <-outcomes; {
 		case o.status == 200 && o.err == nil && o.body == b.body:
-			whole++
+			whole.Add(1)
 		case o.status == 200 && o.err == nil:
 			t.Errorf("a short 200: %v", o)
 		case o.err != nil:
@@ -43,8 +45,8 @@ func TestPromise05BackendDies(t *testing.T) {
 		}
 	}
 	close(stop)
-	t.Logf("%d sent, %d answered whole, %d seen to be broken, %d answered 502 or 503, 0 short; %d kills", clients*each, whole, broken, refused, <-kills)
-	if whole == 0 || broken == 0 {
+	t.Logf("%d sent, %d answered whole, %d seen to be broken, %d answered 502 or 503, 0 short; %d kills", clients*each, whole.Load(), broken, refused, <-kills)
+	if whole.Load() == 0 || broken == 0 {
 		t.Error("the test shows nothing")
 	}
 	eventually(t, "it serves again", func() bool { return ask("GET", r.url("/"), "").status == 200 })

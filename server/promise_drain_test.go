@@ -14,7 +14,7 @@ import (
 // TestPromise04Drain sends SIGTERM to a relay server with 500 requests in flight, which last for up to half a second more: all are answered,
 // and it ends well. At full length it has 10,000, which last for 2.5 to 5 s more.
 func TestPromise04Drain(t *testing.T) {
-	n, lasts, notReady := 500, 250*time.Millisecond, 500*time.Millisecond
+	n, lasts, notReady := 500, 250*time.Millisecond, slack
 	if isFull() {
 		n, lasts, notReady = 10_000, 2500*time.Millisecond, 100*time.Millisecond
 	}

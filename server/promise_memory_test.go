@@ -43,7 +43,7 @@ func TestPromise07MemoryCeiling(t *testing.T) {
 		write(t, c, getText(fmt.Sprintf("/%d", size)))
 		slow = append(slow, c)
 	}
-	written := stopsGrowing(t, "the back end", &w.written)
+	written := stopsGrowing(t, "the back end", w.written.Load)
 	held, during := r.metric("rs_buffer_bytes", ""), quantile99(t, r, 200)
 	rss := r.memory("VmHWM")
 	for _, code := range []string{"RSE_NO_MEMORY", "RSE_BUSY"} {

@@ -65,7 +65,7 @@ func (l *offered) add(get func(string) (*http.Response, error), url string) {
 // TestPromise09Overload offers three times what the back end can do: max_inflight refuses the rest at once, and the good answers do not
 // become fewer. What depends on the machine is reported only.
 func TestPromise09Overload(t *testing.T) {
-	const atOnce, each = 4, 5 * time.Millisecond // the back end's capacity is 800 a second
+	const atOnce, each = 4, 50 * time.Millisecond // the back end's capacity is 80 a second, which slow machines can ask for as well
 	const clients = 8
 	short := time.Second
 	if isFull() {
@@ -80,7 +80,7 @@ func TestPromise09Overload(t *testing.T) {
 	}))
 	var peak, over, after offered
 	peak.run(r.url("/"), clients, time.Microsecond, short)
-	over.run(r.url("/"), 3*clients, 10*time.Millisecond, 3*short/2) // 2,400 a second
+	over.run(r.url("/"), 3*clients, 100*time.Millisecond, 3*short/2) // 240 a second
 	began := time.Now()
 	eventually(t, "it has recovered", func() bool {
 		after.add(http.Get, r.url("/"))

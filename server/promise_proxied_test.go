@@ -67,7 +67,7 @@ func TestPromise10Proxied(t *testing.T) {
 
 // nginxBefore starts nginx in front of a relay server and returns its address.
 func nginxBefore(t testing.TB, relay string) string {
-	dir, addr := t.TempDir(), unusedAddr(t)
+	dir, addr := t.TempDir(), freeAddr(t)
 	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr crit;
 events {}
 http {
@@ -88,7 +88,7 @@ http {
 
 // haproxyBefore is nginxBefore for HAProxy.
 func haproxyBefore(t testing.TB, relay string) string {
-	addr := unusedAddr(t)
+	addr := freeAddr(t)
 	conf := fmt.Sprintf(`global
 	maxconn 2000
 defaults

@@ -32,7 +32,7 @@ func (g *generations) upgrade() {
 // connected to is tried elsewhere; it never sends a request twice.
 func haproxyFor(t testing.TB, servers, checks []string) string {
 	t.Helper()
-	addr, dir := unusedAddr(t), t.TempDir()
+	addr, dir := freeAddr(t), t.TempDir()
 	var list strings.Builder
 	for i, s := range servers {
 		port := checks[i][strings.LastIndexByte(checks[i], ':')+1:]
@@ -137,8 +137,15 @@ func (l *sumLoad) during(clients int, f func()) {
 // more waits until n more requests have been sent.
 func (l *sumLoad) more(t testing.TB, n int64) {
 	t.Helper()
-	from := l.sent.Load()
-	eventually(t, "requests are sent", func() bool { return l.sent.Load() >= from+n })
+	l.until(t, l.sent.Load()+n)
+}
+
+// until waits until so many requests were sent, however long that takes, as long as there are more.
+func (l *sumLoad) until(t testing.TB, n int64) {
+	t.Helper()
+	for from := l.sent.Load(); from < n; from = l.sent.Load() {
+		eventually(t, "requests are sent", func() bool { return l.sent.Load() > from })
+	}
 }
 
 func (l *sumLoad) one(transport *http.Transport, i int64) error {
@@ -191,7 +198,7 @@ func TestPromise01(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); l.run(requests, 64) }() // ends when all are sent; the test waits for it
 	for i := range upgrades {
-		eventually(t, "it is time", func() bool { return l.sent.Load() > int64(requests*(i+1)/(upgrades+1)) })
+		l.until(t, int64(requests*(i+1)/(upgrades+1)))
 		g.upgrade()
 	}
 	<-done
@@ -228,7 +235,7 @@ func TestPromise03(t *testing.T) {
 	for i := range enablers {
 		startEnablerOf(t, relay, "g"+strconv.Itoa(i), "s", backend)
 	}
-	eventually(t, "all lanes are up", func() bool { return len(g.records("lane up")) == 2*enablers })
+	eventually(t, "all lanes are up", func() bool { return len(g.records("lane up")) >= 2*enablers })
 	lost := 0
 	for range upgrades {
 		here := make(chan struct{})

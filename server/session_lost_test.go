@@ -30,6 +30,9 @@ func TestSessionLostWithBody(t *testing.T) {
 	first := askSession(t, r.url("/"), "", "")
 	gone, _, _ := strings.Cut(first.body, " ")
 	enablers[gone].stop(t)
+	eventually(t, "the relay knows that it has gone", func() bool {
+		return strings.Count(r.log.text(), `msg="lane down" farm=f server=`+gone) >= r.cfg.Loops
+	})
 	there := map[string]string{"s1": "s2", "s2": "s1"}[gone]
 	outcomes := make(chan string)
 	sizes := []int{100, 16 << 10, 16<<10 + 1, 1 << 20}
@@ -73,13 +76,12 @@ func TestBackIsNotEjected(t *testing.T) {
 		f := &cfg.Relay.Farms[0]
 		f.EjectAfter, f.EjectTime = 1, time.Hour
 	})
-	first, second := "127.0.0.1:0", startBackend(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "s2") })
+	first, second := freeAddr(t), startBackend(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "s2") })
 	serve := func() (stop func()) {
 		ln, err := net.Listen("tcp", first)
 		if err != nil {
 			t.Fatal(err)
 		}
-		first = ln.Addr().String()
 		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "s1") })}
 		go s.Serve(ln) // ends with stop
 		return func() { s.Close() }
@@ -91,9 +93,17 @@ func TestBackIsNotEjected(t *testing.T) {
 	startEnablerWith(t, r, "s1", first, func(e *config.Enabler) { e.Retry = time.Second })
 	startEnabler(t, r, "s2", second)
 	eventually(t, "s1 answers", answers("s1"))
-	stop()
-	eventually(t, "s1 is ejected", func() bool { r.get("/"); return r.log.has("back-end server ejected") })
-	eventually(t, "s1 is down", func() bool { return r.log.has("up=false") })
+	downs := func() int { return strings.Count(r.log.text(), "up=false") }
+	ejected := func() bool { return r.log.has("back-end server ejected") }
+	for before := 0; !ejected(); before = downs() {
+		stop()
+		eventually(t, "s1 is ejected, or down", func() bool { r.get("/"); return ejected() || downs() > before })
+		if !ejected() { // the enabler has noticed before any request did
+			stop = serve()
+			eventually(t, "s1 answers", answers("s1"))
+		}
+	}
+	eventually(t, "s1 is down", func() bool { return downs() > 0 })
 	t.Cleanup(serve())
 	eventually(t, "s1 answers again", answers("s1"))
 }

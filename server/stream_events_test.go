@@ -207,12 +207,12 @@ func TestStreamRefused(t *testing.T) {
 // TestStreamOutlivesTimeouts keeps a connection open for longer than every time that is configured.
 func TestStreamOutlivesTimeouts(t *testing.T) {
 	t.Parallel()
-	const limit = 100 * time.Millisecond
+	const limit = time.Second
 	r := startSockets(t, func(cfg *config.Config) {
 		cfg.Relay.HeaderTimeout, cfg.Relay.IdleTimeout, cfg.Relay.ResponseTimeout, cfg.Relay.BodyGrace = limit, limit, limit, limit
 	})
 	ctx, ws := openSocket(t, r, "/")
-	<-time.After(1500 * time.Millisecond) // longer than a body's rate is measured
+	<-time.After(5 * limit / 2) // longer than a body's rate is measured
 	if err := ws.Write(ctx, websocket.MessageText, []byte("still here")); err != nil {
 		t.Fatal(err)
 	}

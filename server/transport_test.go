@@ -82,7 +82,7 @@ func (e *enabler) travels(t testing.TB, r *relayUnderTest, transport string) {
 // nginxFor starts nginx before a relay. location says how it passes requests on.
 func nginxFor(t testing.TB, relay, location string) (addr string) {
 	t.Helper()
-	dir, addr := t.TempDir(), unusedAddr(t)
+	dir, addr := t.TempDir(), freeAddr(t)
 	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr warn;
 events {}
 http {

@@ -45,7 +45,7 @@ var forgedStarts = []string{
 // haproxy runs HAProxy before the relay, with some lines of its own in the front end and at the end of the line of the relay.
 func haproxy(t *testing.T, relay, front, server string) (addr string) {
 	t.Helper()
-	addr = unusedAddr(t)
+	addr = freeAddr(t)
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf("global\n maxconn 200\ndefaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"+
 		"frontend f\n bind %s\n%s default_backend b\nbackend b\n%s server r %s %s\n", addr, front, strings.SplitAfter(front, "\n")[0], relay, server)
@@ -138,7 +138,7 @@ func TestPromise26PROXY(t *testing.T) {
 		if _, err := os.Stat(module); err != nil {
 			t.Skip("nginx has no stream module")
 		}
-		addr, dir := unusedAddr(t), t.TempDir()
+		addr, dir := freeAddr(t), t.TempDir()
 		file := filepath.Join(dir, "nginx.conf")
 		text := "load_module " + module + ";\ndaemon off;\npid " + dir + "/pid;\nerror_log stderr;\nevents {}\nstream { server { listen " + addr +
 			"; proxy_pass " + r.addr + "; proxy_bind 127.0.0.3; proxy_protocol on; } }\n"

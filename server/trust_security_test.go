@@ -279,7 +279,7 @@ func TestAcceptance17(t *testing.T) {
 	silent := joinRawLane(t, r, "f", "s2")
 	began := time.Now()
 	second("s2", "200 ")
-	if took := time.Since(began); took < time.Second || took > 10*time.Second {
+	if took := time.Since(began); took < time.Second || took > time.Second+slack {
 		t.Errorf("it took %v to see that nobody is there", took)
 	}
 	silent.isClosed()
@@ -290,7 +290,7 @@ func TestAcceptance17(t *testing.T) {
 	eventually(t, "the relay sees that the lane is gone", func() bool { return r.log.has(`msg="lane down" farm=f server=s3`) })
 	began = time.Now()
 	second("s3", "200 ")
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > slack {
 		t.Errorf("it took %v to let in a run whose predecessor is gone", took)
 	}
 

@@ -118,7 +118,7 @@ func TestLoad(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.recording.Store(true)
-				err = harness.WaitFor(t.Context(), 20*time.Second, "replies", func() error {
+				err = harness.WaitFor(t.Context(), time.Minute, "replies", func() error {
 					if l.served() < 20 {
 						return errors.New("not yet")
 					}
@@ -289,7 +289,7 @@ func TestWaiters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = harness.WaitFor(t.Context(), 20*time.Second, "one answer, one close", func() error {
+	err = harness.WaitFor(t.Context(), time.Minute, "one answer, one close", func() error {
 		held, answered, lost, err := ws.count()
 		if err == nil && (held != 3 || answered != 1 || lost != 1) {
 			err = fmt.Errorf("%d wait, %d answered, %d lost", held, answered, lost)

@@ -99,7 +99,7 @@ func crowdForTest(t *testing.T, b *broker) *crowd {
 func (c *crowd) until(t *testing.T, more int64) {
 	t.Helper()
 	want := c.received.Load() + more
-	err := harness.WaitFor(t.Context(), 20*time.Second, "messages", func() error {
+	err := harness.WaitFor(t.Context(), time.Minute, "messages", func() error {
 		if c.err() == nil && c.received.Load() < want {
 			return errors.New("too few")
 		}
@@ -182,7 +182,7 @@ func TestFlock(t *testing.T) {
 	}
 	f.dead.Store(true)
 	b.stop()
-	err := harness.WaitFor(ctx, 20*time.Second, "a refusal", func() error {
+	err := harness.WaitFor(ctx, time.Minute, "a refusal", func() error {
 		if f.refused.Load() == 0 {
 			return errors.New("none yet")
 		}

@@ -22,7 +22,7 @@ func TestPIDs(t *testing.T) {
 	}
 	count := func(p *Pool, wantServer, wantEngines int) {
 		t.Helper()
-		err := WaitFor(t.Context(), 10*time.Second, "children", func() error {
+		err := WaitFor(t.Context(), time.Minute, "children", func() error {
 			server, engines, err := p.PIDs()
 			if err == nil && (len(server) != wantServer || len(engines) != wantEngines) {
 				err = fmt.Errorf("server %v, engines %v of %d and %d", server, engines, c.Procs[0].PID, c.Procs[1].PID)

@@ -63,7 +63,7 @@ func TestReaders(t *testing.T) {
 	o := &options{slow: 3, slowBody: body, slowRate: 10_000}
 	rs := startReaders(t.Context(), o, serveForTest(t, nil)+body.Name)
 	defer rs.stop()
-	if err := harness.WaitFor(t.Context(), 20*time.Second, "first bytes", rs.allBegan); err != nil {
+	if err := harness.WaitFor(t.Context(), time.Minute, "first bytes", rs.allBegan); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
@@ -78,7 +78,7 @@ func TestReaderNoticesWrongBytes(t *testing.T) {
 	o := &options{slow: 1, slowBody: body, slowRate: 10_000}
 	rs := startReaders(t.Context(), o, url)
 	defer rs.stop()
-	err := harness.WaitFor(t.Context(), 20*time.Second, "end", func() error {
+	err := harness.WaitFor(t.Context(), time.Minute, "end", func() error {
 		if !rs.each[0].ended.Load() {
 			return errors.New("still reading")
 		}

@@ -41,7 +41,7 @@ func serveScript(t *testing.T, steps ...string) string {
 			return
 		}
 		defer nc.Close()
-		_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = nc.SetDeadline(time.Now().Add(time.Minute))
 		for i, step := range steps {
 			if err := playStep(nc, step[:1], wire(step[1:])); err != nil {
 				t.Errorf("step %d, %s: %v", i, step, err)
@@ -161,9 +161,9 @@ func TestCall(t *testing.T) {
 			out:    wire("Name? a^b"),
 		},
 		"timeout": {
-			args:   "-u u -p p -a A --timeout 30ms X",
+			args:   "-u u -p p -a A --timeout 1s X",
 			script: []string{blockLogin, loginOK, ">3^X^", ">100^", "<11^Broken^", ">-5^", "<" + timesReply, ">2^", "<00^"},
-			code:   1, err: "not done within 30ms\n",
+			code:   1, err: "not done within 1s\n",
 		},
 		"interrupt": {
 			args:   "-u u -p p -a A X",

@@ -47,7 +47,7 @@ func TestEngineCommandLine(t *testing.T) {
 
 // TestEngineDialsIn: the hello has what the flags say, a call is answered, a logoff ends it.
 func TestEngineDialsIn(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -70,7 +70,7 @@ func TestEngineDialsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	ev := readEvent(t, conn)

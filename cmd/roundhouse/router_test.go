@@ -76,7 +76,7 @@ func routerClient(t *testing.T, addr string) *pubsub.Conn {
 
 func TestPub(t *testing.T) {
 	addr := serveRouter(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := routerClient(t, addr)
 	sub, err := c.SubscribeChan(ctx, "/...")
@@ -149,7 +149,7 @@ func shown(m *pubsub.Msg) string {
 func TestSub(t *testing.T) {
 	addr := serveRouter(t)
 	c := routerClient(t, addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for name, row := range map[string]struct {
 		args  []string
@@ -218,7 +218,7 @@ func subscriptions(ctx context.Context, t *testing.T, c *pubsub.Conn) (n int) {
 func TestRequestCommand(t *testing.T) {
 	addr := serveRouter(t)
 	c := routerClient(t, addr)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := c.Subscribe(ctx, "/echo", func(m *pubsub.Msg) {
 		if err := m.Respond(ctx, append([]byte("re "), m.Data...)); err != nil {

@@ -38,7 +38,7 @@ func (l *serverLog) text() string {
 func (l *serverLog) wait(t *testing.T, expression string) string {
 	t.Helper()
 	e := regexp.MustCompile(expression)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -105,7 +105,7 @@ func TestServeRTServer(t *testing.T) {
 	for _, words := range []string{`rtserver.cm.*line"?[=:]4.*no such option`, `rtserver.cm.*line"?[=:]5.*Max_Client_Conns.*many`, "from the file"} {
 		log.wait(t, words)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := routerClient(t, addr)
 	show := func(command string) string {

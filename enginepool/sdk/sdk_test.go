@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what has to come, at most.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // peer is the server's end of a connection.
 type peer struct {

@@ -19,7 +19,7 @@ func TestSweepOfNewPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := nc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := bufio.NewReader(nc).ReadString('\n'); err != nil {

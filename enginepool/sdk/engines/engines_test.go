@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // run starts the engine name in this process and returns the server's end; the test's end waits for the engine's.
 func run(t *testing.T, name string) *server {
