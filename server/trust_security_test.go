@@ -295,14 +295,17 @@ func TestAcceptance17(t *testing.T) {
 	}
 
 	for i := range 12 {
-		resp := calling(t, c, "POST", url, enablerCall("f", "s3", "another", "Ias-Rs-Token", "guess")...)
+		resp := calling(t, c, "POST", url, enablerCall("f", "s3", "guesser", "Ias-Rs-Token", "guess")...)
 		if want := map[bool]int{true: 401, false: 429}[i < 10]; resp.StatusCode != want {
 			t.Errorf("wrong token %d: %d, want %d", i+1, resp.StatusCode, want)
 		} else if after, _ := strconv.Atoi(resp.Header.Get("Retry-After")); want == 429 && (after < 50 || after > 60) {
 			t.Errorf("Retry-After is %q", resp.Header.Get("Retry-After"))
 		}
 	}
-	second("s3", "429 2009")
+	second("s3", "200 ") // it has been here, and cannot be locked out
+	if resp := calling(t, c, "POST", url, enablerCall("f", "s3", "unknown", "Ias-Rs-Token", "secret")...); resp.StatusCode != 429 {
+		t.Errorf("an enabler that nobody knows gets %d", resp.StatusCode)
+	}
 	resp := calling(t, c, "POST", url, enablerCall("f", "s2", "another", "Ias-Rs-Token", "secret")...)
 	if resp.StatusCode != 200 {
 		t.Errorf("an enabler of another server gets %d", resp.StatusCode)

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -98,8 +99,11 @@ func (f Files) judge(cert, key, roots []byte) (m material) {
 	if f.ClientCA == "" {
 		return m
 	}
-	if m.roots = x509.NewCertPool(); !m.roots.AppendCertsFromPEM(roots) {
+	switch m.roots = x509.NewCertPool(); {
+	case !m.roots.AppendCertsFromPEM(roots):
 		m.faults.ClientCA = fmt.Errorf("%w%s", errNoCertificate, found(roots))
+	case !whole(roots):
+		m.faults.ClientCA = errCut
 	}
 	return m
 }
@@ -107,6 +111,7 @@ func (f Files) judge(cert, key, roots []byte) (m material) {
 var (
 	errNoCertificate = errors.New("no certificate in it")
 	errNoKey         = errors.New("no private key in it")
+	errCut           = errors.New("a part of it cannot be read: it may be cut off, or be written just now")
 	errEncrypted     = errors.New("the private key is encrypted: keep it in clear, in a file that only this program may read (openssl pkey -in OLD -out NEW)")
 )
 
@@ -129,7 +134,24 @@ func judgeChain(text []byte) error {
 	if !some {
 		return fmt.Errorf("%w%s", errNoCertificate, found(text))
 	}
+	if !whole(text) {
+		return errCut
+	}
 	return nil
+}
+
+// whole tells whether all that begins in a text of PEM can be read: encoding/pem leaves out the rest without a word. A certificate that has come
+// without its intermediates, because its file is still being written, would be refused by clients.
+func whole(text []byte) bool {
+	begun, rest := bytes.Count(text, []byte("-----BEGIN ")), text
+	for {
+		block, more := pem.Decode(rest)
+		if block == nil {
+			return begun == 0 && !bytes.Contains(rest, []byte("-----"))
+		}
+		begun--
+		rest = more
+	}
 }
 
 // judgeKey tells what is wrong with the text of a private key. What is in a block is seen when it is taken with its certificate.

@@ -45,6 +45,9 @@ func TestCheckNamesTheFile(t *testing.T) {
 		{"cert", key, `no certificate in it: it has "PRIVATE KEY"`},
 		{"cert", broken, "x509"},
 		{"cert", append(bytes.Clone(cert), broken...), "x509"},
+		{"cert", append(bytes.Clone(cert), cert[:len(cert)/2]...), "cut off"},
+		{"cert", append(bytes.Clone(cert), cert[:len(cert)-3]...), "cut off"},
+		{"cert", append(bytes.Clone(cert), "-----BEG"...), "cut off"},
 		{"cert", make([]byte, maxFile+1), "longer than"},
 		{"key", nil, "no such file"},
 		{"key", cert, `no private key in it: it has "CERTIFICATE"`},
@@ -54,6 +57,7 @@ func TestCheckNamesTheFile(t *testing.T) {
 		{"key", otherKey, "does not go with the certificate in "},
 		{"ca", nil, "no such file"},
 		{"ca", []byte("# nothing yet\n"), "no certificate in it: it is not PEM"},
+		{"ca", append(bytes.Clone(cert), cert[:100]...), "cut off"},
 		{"ca", key, `no certificate in it: it has "PRIVATE KEY"`},
 	} {
 		f := p.Files

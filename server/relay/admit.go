@@ -179,7 +179,7 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 	if stranger {
 		who.server = serverName{} // the names that it may guess have no end
 	}
-	if wait := gate.suspects.wait(who, now); wait > 0 {
+	if wait := gate.suspects.wait(who, k.run, now); wait > 0 {
 		return refusal{failure: failOEThrottled, text: "Too many wrong tokens have come from this address.", after: wait}
 	}
 	if no = k.readable(c); no.failure != nil {
@@ -198,12 +198,16 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 	}
 	switch {
 	case right == 0:
-		gate.suspects.add(who, now)
+		gate.suspects.add(who, k.run, now)
 		return refusal{failure: failUnauthorized, text: "The token is wrong."}
 	case k.auth == "":
+		gate.suspects.prove(who, k.run)
 		return no
 	}
-	return gate.nonces.take(signed, time.Now())
+	if no = gate.nonces.take(signed, time.Now()); no.failure == nil {
+		gate.suspects.prove(who, k.run)
+	}
+	return no
 }
 
 // still tells whether the enabler would be let in under this view, by what it presented when it came.

@@ -59,7 +59,7 @@ func startRemote(c *client, q *http1.Request) {
 		return
 	}
 	who := suspect{addr: wholeAddr(c.judgedBy(q)), server: serverName{server: remoteName}}
-	if wait := c.s.relay.gate.suspects.wait(who, c.s.loop.Now()); wait > 0 {
+	if wait := c.s.relay.gate.suspects.wait(who, "", c.s.loop.Now()); wait > 0 {
 		c.rejectWith(q, failOEThrottled, answer{status: failOEThrottled.status, after: wait}, "Too many wrong tokens have come from this address.")
 		return
 	}
@@ -116,7 +116,7 @@ func (call *remoteCall) run() {
 		r.Remote.Handler.ServeHTTP(w, call.request)
 		c.s.loop.Post(func() {
 			if w.status == http.StatusUnauthorized && call.request.Header.Get("Authorization") != "" {
-				r.gate.suspects.add(call.who, c.s.loop.Now())
+				r.gate.suspects.add(call.who, "", c.s.loop.Now())
 			}
 			if c.phase != phasePage { // it has left
 				return

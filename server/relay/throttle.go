@@ -33,8 +33,16 @@ func wholeAddr(a netip.Addr) netip.Addr {
 
 // suspects counts wrong tokens. Any goroutine; calls of enablers alone look.
 type suspects struct {
-	mu    sync.Mutex // guards table
-	table map[suspect]*doubt
+	mu     sync.Mutex // guards the rest
+	table  map[suspect]*doubt
+	proven map[acquaintance]struct{} // at most maxProven
+}
+
+// acquaintance is a run of an enabler that has shown a right token. It is listened to even while its address is not: others, who do not know
+// its name, cannot lock it out by guessing from behind the same address.
+type acquaintance struct {
+	suspect
+	run string
 }
 
 type doubt struct {
@@ -47,23 +55,47 @@ const (
 	wrongTokens = 10          // in doubtTime, and nothing more is listened to
 	doubtTime   = time.Minute // for which they count, and for which nothing is listened to then
 	maxSuspects = 1 << 16     // more put others out of the table
+	maxProven   = 1 << 14     // likewise
 )
 
-// wait is how long a suspect has to wait until it is listened to; 0: it is now.
-func (s *suspects) wait(who suspect, now time.Time) time.Duration {
+// wait is how long a suspect has to wait until a run of it is listened to; 0: it is now.
+func (s *suspects) wait(who suspect, run string, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.table[who]
 	if d == nil {
 		return 0
 	}
+	if _, ok := s.proven[acquaintance{who, run}]; ok {
+		return 0
+	}
 	return max(0, d.until.Sub(now))
 }
 
-// add counts a wrong token.
-func (s *suspects) add(who suspect, now time.Time) {
+// prove notes a right token.
+func (s *suspects) prove(who suspect, run string) {
+	if run == "" {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.proven == nil {
+		s.proven = map[acquaintance]struct{}{}
+	}
+	if len(s.proven) >= maxProven {
+		for one := range s.proven { // any of them: it is judged like the others then
+			delete(s.proven, one)
+			break
+		}
+	}
+	s.proven[acquaintance{who, run}] = struct{}{}
+}
+
+// add counts a wrong token.
+func (s *suspects) add(who suspect, run string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.proven, acquaintance{who, run})
 	if s.table == nil {
 		s.table = map[suspect]*doubt{}
 	}

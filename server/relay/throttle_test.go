@@ -12,28 +12,57 @@ func TestSuspects(t *testing.T) {
 	now := time.Now()
 	who := suspect{addr: wholeAddr(netip.MustParseAddr("2001:db8::1")), server: serverName{"f", "s"}}
 	for i := range wrongTokens {
-		if wait := s.wait(who, now); wait != 0 {
+		if wait := s.wait(who, "", now); wait != 0 {
 			t.Fatalf("after %d wrong tokens it has to wait %v", i, wait)
 		}
-		s.add(who, now)
+		s.add(who, "", now)
 	}
 	neighbour, other, stranger := who, who, who
 	neighbour.addr = wholeAddr(netip.MustParseAddr("2001:db8::ffff"))
 	other.server.server = "t"
 	stranger.addr = wholeAddr(netip.MustParseAddr("2001:db8:0:1::1"))
-	if s.wait(who, now) != doubtTime || s.wait(neighbour, now) != doubtTime || s.wait(other, now) != 0 || s.wait(stranger, now) != 0 {
-		t.Errorf("%v, %v, %v, %v", s.wait(who, now), s.wait(neighbour, now), s.wait(other, now), s.wait(stranger, now))
+	if s.wait(who, "", now) != doubtTime || s.wait(neighbour, "", now) != doubtTime || s.wait(other, "", now) != 0 || s.wait(stranger, "", now) != 0 {
+		t.Errorf("%v, %v, %v, %v", s.wait(who, "", now), s.wait(neighbour, "", now), s.wait(other, "", now), s.wait(stranger, "", now))
 	}
 	now = now.Add(doubtTime)
-	s.add(who, now)
-	if wait := s.wait(who, now); wait != 0 {
+	s.add(who, "", now)
+	if wait := s.wait(who, "", now); wait != 0 {
 		t.Errorf("a minute later, after one more, it has to wait %v", wait)
 	}
 	for i := range 2 * maxSuspects {
-		s.add(suspect{server: serverName{"f", strconv.Itoa(i)}}, now)
+		s.add(suspect{server: serverName{"f", strconv.Itoa(i)}}, "", now)
 	}
 	if n := len(s.table); n > maxSuspects {
 		t.Errorf("%d suspects", n)
+	}
+}
+
+// TestProven has others guess tokens from behind the address of an enabler that has shown the right one.
+func TestProven(t *testing.T) {
+	var s suspects
+	now := time.Now()
+	who := suspect{addr: netip.MustParseAddr("192.0.2.1"), server: serverName{"f", "s"}}
+	s.prove(who, "good")
+	s.prove(who, "")
+	for range wrongTokens {
+		s.add(who, "guesses", now)
+	}
+	elsewhere := suspect{addr: netip.MustParseAddr("192.0.2.2"), server: who.server}
+	for range wrongTokens {
+		s.add(elsewhere, "", now)
+	}
+	if s.wait(who, "good", now) != 0 || s.wait(who, "guesses", now) == 0 || s.wait(who, "", now) == 0 || s.wait(elsewhere, "good", now) == 0 {
+		t.Error(s.wait(who, "good", now), s.wait(who, "guesses", now), s.wait(who, "", now), s.wait(elsewhere, "good", now))
+	}
+	s.add(who, "good", now) // its token holds no more
+	if s.wait(who, "good", now) == 0 {
+		t.Error("it may guess")
+	}
+	for i := range maxProven + 10 {
+		s.prove(who, strconv.Itoa(i))
+	}
+	if n := len(s.proven); n > maxProven {
+		t.Errorf("%d are known", n)
 	}
 }
 
