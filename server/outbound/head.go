@@ -69,9 +69,9 @@ func (e *Enabler) cutOwnHost(fields []http1.Field) {
 		if end < 0 {
 			end = len(rest)
 		}
-		path := rest[end:]
-		switch {
-		case !strings.EqualFold(string(rest[:end]), e.ownHost), len(path) > 1 && path[0] == '/' && (path[1] == '/' || path[1] == '\\'): // that would be a host
+		host, path := string(rest[:end]), rest[end:]
+		switch own := strings.TrimSuffix(e.ownHost, ":"+strconv.Itoa(e.cfg.Backend.Port)); { // some leave their port out
+		case !strings.EqualFold(host, e.ownHost) && !strings.EqualFold(host, own), len(path) > 1 && path[0] == '/' && (path[1] == '/' || path[1] == '\\'): // that would be a host
 		case len(path) == 0 || path[0] != '/':
 			f.Value = append([]byte{'/'}, path...)
 		default:
