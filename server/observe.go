@@ -2,6 +2,7 @@ package server
 
 import (
 	"roundhouse/server/admin"
+	"roundhouse/server/config"
 	"roundhouse/server/loop"
 )
 
@@ -28,10 +29,14 @@ func first[T any](limit int, rows []T) ([]T, bool) {
 
 // metrics reads the counters of the whole server.
 func (s *Server) metrics() []admin.Metric {
-	all := relayMetrics(s.relay.Totals())
+	all := relayMetrics(s.relay.Totals(), config.Dropped(s.log))
 	all = append(all, controlMetrics(s)...)
 	all = append(all, farmMetrics(s.relay.FarmTotals())...)
-	all = append(all, backendMetrics(s.relay.Servers())...)
+	servers := backendMetrics(s.relay.Servers())
+	if !s.relay.Config().Admin.ServerLabel {
+		servers = admin.WithoutLabel(servers, "server", func(name string) bool { return name == "rs_oe_rtt_seconds" })
+	}
+	all = append(all, servers...)
 	if s.engine != nil {
 		all = append(all, s.engineMetrics()...)
 	}

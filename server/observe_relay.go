@@ -36,7 +36,7 @@ func relayPages(s *Server) []admin.Page {
 				return s.relay.Render(relay.ParseReportQuery(query, relay.ForAdmin), version(), s.Generation(), s.control.waiting())
 			}},
 		{Path: "/mon/iarelayserver", About: "the metrics as JSON", Render: func(string) (int, string, []byte) {
-			b, err := json.Marshal(admin.Numbers(s.metrics()))
+			b, err := json.Marshal(admin.Numbers(append(s.metrics(), admin.Up(s.admin))))
 			if err != nil {
 				return http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The numbers cannot be shown.\n")
 			}
@@ -68,11 +68,11 @@ func (s *Server) unready(farm string) []string {
 	return []string{fmt.Sprintf("farm %q is not configured", farm)}
 }
 
-func relayMetrics(t relay.Totals) []admin.Metric {
+func relayMetrics(t relay.Totals, dropped int64) []admin.Metric {
 	return []admin.Metric{
 		byLabel("rs_refusals_total", "Malformed requests, by what was wrong.", "reason", t.Refusals),
 		counter("rs_retries_total", "Requests that were sent to a second back-end server.", t.Retries),
-		counter("rs_dropped_log_lines_total", "Records of requests that were dropped because the disk was slow.", t.LogDropped),
+		counter("rs_dropped_log_lines_total", "Lines of the log, and records of requests, that were dropped because the disk was slow or full.", dropped+t.LogDropped),
 		byLabel("rs_webhook_events_total", "Events for the webhook that it has taken, that it has not, and that were dropped because too many waited.", "result",
 			map[string]int64{"sent": t.Webhook.Sent, "failed": t.Webhook.Failed, "dropped": t.Webhook.Dropped}),
 		gauge("rs_requests_in_flight", "Requests that have begun and not ended.", t.InFlight),

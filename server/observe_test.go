@@ -131,7 +131,6 @@ func TestMetrics(t *testing.T) {
 		lines[strings.TrimSpace(line)] = true
 	}
 	for _, want := range []string{
-		"rs_up 1",
 		`rs_requests_total{code="200",farm="f",method="GET"} 3`,
 		`rs_requests_total{code="404",farm="",method="other"} 1`,
 		`rs_request_seconds_bucket{farm="f",phase="total",le="+Inf"} 3`,
@@ -162,7 +161,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
-	for _, name := range []string{"rs_refusals_total{", "rs_clients ", "rs_connections ", "rs_connections_opened_total ",
+	for _, name := range []string{"rs_up{node=", "rs_refusals_total{", "rs_clients ", "rs_connections ", "rs_connections_opened_total ",
 		"rs_accept_errors_total ", "rs_socket_bytes_total{", "go_goroutines ", "process_open_fds "} {
 		if !strings.Contains(text, "\n"+name) {
 			t.Errorf("/metrics lacks %s", name)
@@ -176,5 +175,22 @@ func TestMetrics(t *testing.T) {
 		if strings.HasPrefix(p.Metric, "rs_") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
+	}
+}
+
+// TestNoServerLabel: without the label server, one number stands for all servers of a farm.
+func TestNoServerLabel(t *testing.T) {
+	r := startRelay(t, func(cfg *config.Config) { cfg.Admin.ServerLabel = false })
+	for _, id := range []string{"s1", "s2"} {
+		startEnabler(t, r, id, startBackend(t, func(http.ResponseWriter, *http.Request) {}))
+	}
+	_, text := r.seen("/metrics")
+	for _, want := range []string{`rs_oe_connected{farm="f"} 2`, `rs_channels{farm="f",kind="http"} 4`, `rs_inflight{farm="f"} 0`} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(text, "server=") {
+		t.Error(text)
 	}
 }

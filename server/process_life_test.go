@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 // rsoeIn is a command rsoe whose file for -s is below dir.
@@ -157,7 +159,22 @@ func TestEnablerIsWatched(t *testing.T) {
 	}
 	eventually(t, "it counts", func() bool {
 		text := ask("GET", url+"/metrics", "").body
-		return strings.Contains(text, "\nrsoe_lanes 2\n") && strings.Contains(text, "\nrsoe_requests_total 3\n") && strings.Contains(text, "\nrsoe_back_end_up 1\n") &&
-			strings.Contains(text, "\nrsoe_requests_in_flight 0\n")
+		for _, line := range []string{`rsoe_channels{farm="f",kind="http",server="s1"} 2`, `rsoe_requests_total{code="200",farm="f",method="GET"} 3`,
+			`rsoe_backend_up{farm="f",server="s1"} 1`, `rsoe_oe_connected{farm="f",server="s1"} 1`, `rsoe_inflight{farm="f",server="s1"} 0`,
+			`rsoe_request_seconds_count{farm="f",phase="rtp"} 3`, "rsoe_dropped_log_lines_total 0"} {
+			if !strings.Contains(text, "\n"+line+"\n") {
+				return false
+			}
+		}
+		return strings.Contains(text, "\nrsoe_up{node=") && !strings.Contains(text, "\nrs_")
 	})
+	problems, err := promlint.New(strings.NewReader(ask("GET", url+"/metrics", "").body)).Lint()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, p := range problems {
+		if !strings.HasPrefix(p.Metric, "go_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
 }

@@ -65,6 +65,14 @@ func (l *logs) flush() error {
 	return nil
 }
 
+// dropped is how many lines nobody will see.
+func (l *logs) dropped() (n int64) {
+	for _, lines := range l.lines {
+		n += lines.Dropped()
+	}
+	return n
+}
+
 func (l *logs) close() {
 	_ = l.flush() // cannot fail
 	if l.file != nil {

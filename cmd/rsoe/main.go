@@ -83,7 +83,7 @@ func serve(enabler *config.Enabler, dirs []string, log *logs, errOut io.Writer) 
 	defer context.AfterFunc(ctx, func() { handover.Stopping(log.Logger) })()
 	started := func(e *outbound.Enabler) { go handover.Watchdog(ctx, log.Logger, e.Beat) } // ends with ctx; nobody waits
 	ready := func() { go handover.Ready(log.Logger) }                                      // ends when systemd has been told; nobody waits
-	if err := runEnabler(ctx, enabler, log.Logger, outbound.Hooks{Started: started, Ready: ready, Records: log.records}); err != nil {
+	if err := runEnabler(ctx, enabler, log.Logger, outbound.Hooks{Started: started, Ready: ready, Records: log.records, Dropped: log.dropped}); err != nil {
 		fmt.Fprintf(errOut, "rsoe: %v\n", err)
 		return process.ExitRuntime
 	}

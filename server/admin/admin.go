@@ -37,6 +37,8 @@ type Sources struct {
 	// Ready returns why no traffic should come besides what the Server's own Ready says; nothing when it may come. farm is the
 	// farm that was asked for; empty: none.
 	Ready func(farm string) (reasons []string)
+	// Prefix is what the names of its metrics begin with; empty: rs.
+	Prefix string
 	// Metrics returns the counters and gauges of the server.
 	Metrics func() []Metric
 	// Tables are shown as /api/NAME.

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,10 +36,7 @@ type collector struct{ s *Server }
 func (collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	ready := Metric{Name: "rs_up", Help: "Whether the server takes traffic: 0 while it starts or drains.", Kind: Gauge, Samples: []Sample{{}}}
-	if c.s.phase.Load() == phaseReady {
-		ready.Samples[0].Value = 1
-	}
+	ready := Up(c.s)
 	ready.collect(out)
 	if c.s.sources.Metrics == nil {
 		return
@@ -45,6 +44,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, m := range c.s.sources.Metrics() {
 		m.collect(out)
 	}
+}
+
+// Up is the metric that says whether the server takes traffic.
+func Up(s *Server) Metric {
+	up := Metric{Name: cmp.Or(s.sources.Prefix, "rs") + "_up", Help: "Whether the program takes traffic: 0 while it starts or drains.", Kind: Gauge,
+		Labels: []string{"node"}}
+	value := 0.0
+	if s.phase.Load() == phaseReady {
+		value = 1
+	}
+	node, _ := os.Hostname() // without it there is no name
+	up.Add(value, node)
+	return up
 }
 
 // collect sends the samples of m. One that does not fit its metric makes an error of the scrape, and hides no other.

@@ -25,7 +25,7 @@ func TestMetrics(t *testing.T) {
 		"# HELP b Holds b.\n# TYPE b gauge\nb -2.5\n",
 		"# HELP c_seconds Spreads c.\n# TYPE c_seconds histogram\nc_seconds_bucket{le=\"0.5\"} 3\nc_seconds_bucket{le=\"1\"} 5\n" +
 			"c_seconds_bucket{le=\"+Inf\"} 6\nc_seconds_sum 9.25\nc_seconds_count 6\n",
-		"# TYPE rs_up gauge\nrs_up 0\n",
+		"# TYPE rs_up gauge\nrs_up{node=\"",
 		"\ngo_goroutines ",
 		"\nprocess_resident_memory_bytes ",
 	} {
@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	s.Ready(true)
-	if _, _, body := ask(t, s, "GET", "/metrics"); !strings.Contains(body, "\nrs_up 1\n") {
+	if _, _, body := ask(t, s, "GET", "/metrics"); !strings.Contains(body, "\"} 1\n") {
 		t.Error("rs_up is not 1 on a server that is ready")
 	}
 }

@@ -1,13 +1,15 @@
 package config
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
 )
 
 // LineWriter hands lines to a goroutine that writes them, so that a loop that logs never waits for a disk, a terminal or a
-// pipe. When 1024 lines wait, further ones are dropped and counted. It is safe for concurrent use.
+// pipe. When 1024 writes wait, further ones are dropped; their lines are counted, and those that cannot be written, too. It is safe for
+// concurrent use.
 type LineWriter struct {
 	// Fixed at start.
 	to    io.Writer
@@ -29,11 +31,15 @@ func NewLineWriter(w io.Writer) *LineWriter {
 func (l *LineWriter) run() {
 	defer close(l.done)
 	for b := range l.lines {
-		_, _ = l.to.Write(b) // there is nowhere to tell that the log cannot be written
+		if _, err := l.to.Write(b); err != nil { // there is nowhere to tell but the counter
+			l.dropped.Add(countLines(b))
+		}
 	}
 }
 
-// Write takes a line. It never blocks and never fails; after Close it writes at once.
+func countLines(b []byte) int64 { return int64(max(1, bytes.Count(b, []byte{'\n'}))) }
+
+// Write takes one line, or several whole ones. It never blocks and never fails; after Close it writes at once.
 func (l *LineWriter) Write(b []byte) (int, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -43,7 +49,7 @@ func (l *LineWriter) Write(b []byte) (int, error) {
 	select {
 	case l.lines <- append([]byte(nil), b...):
 	default:
-		l.dropped.Add(1)
+		l.dropped.Add(countLines(b))
 	}
 	return len(b), nil
 }

@@ -93,6 +93,16 @@ func Output(log *slog.Logger) (w io.Writer, format string, ok bool) {
 	return h.w, h.format, ok
 }
 
+// Dropped returns how many lines of a logger that NewLogger has made were dropped by the LineWriter that it writes to, if it does.
+func Dropped(log *slog.Logger) int64 {
+	if h, ok := log.Handler().(leveled); ok {
+		if l, ok := h.w.(*LineWriter); ok {
+			return l.Dropped()
+		}
+	}
+	return 0
+}
+
 // leveled is a handler whose level can be changed.
 type leveled struct {
 	slog.Handler

@@ -48,6 +48,7 @@ type File struct {
 	mu     sync.Mutex
 	file   *os.File // nil: closed
 	size   int64
+	cut    bool  // the last record could not be written whole
 	retry  int64 // the size at which the file is looked at again, because it could not be put away before
 	looked time.Time
 	header func() []byte
@@ -136,9 +137,17 @@ func (f *File) Write(b []byte) (int, error) {
 			f.retry = f.size + f.max // it grows on rather than that anything is lost
 		}
 	}
+	if f.cut { // what follows begins a line
+		if _, err := f.file.Write([]byte{'\n'}); err != nil {
+			return 0, fmt.Errorf("logfile: %w", err)
+		}
+		f.cut = false
+		f.size++
+	}
 	n, err := f.file.Write(b)
 	f.size += int64(n)
 	if err != nil {
+		f.cut = n > 0
 		return n, fmt.Errorf("logfile: %w", err)
 	}
 	return n, nil

@@ -31,3 +31,20 @@ func TestTail(t *testing.T) {
 		t.Errorf("of a long file: %d bytes", len(got))
 	}
 }
+
+// TestDiskFull: what cannot be written is an error, and a record that was cut does not spoil the next one.
+func TestDiskFull(t *testing.T) {
+	full := open(t, "/dev/full", Options{})
+	if n, err := full.Write([]byte("line\n")); n != 0 || err == nil {
+		t.Errorf("%d bytes written to a full disk: %v", n, err)
+	}
+	path := filepath.Join(t.TempDir(), "rs.log")
+	f := open(t, path, Options{})
+	write(t, f, "half")
+	f.cut = true // as a disk leaves it that fills up in the middle
+	write(t, f, "whole\n")
+	write(t, f, "another\n")
+	if got := read(t, path); got != "half\nwhole\nanother\n" {
+		t.Errorf("%q", got)
+	}
+}

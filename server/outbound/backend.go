@@ -144,6 +144,7 @@ func (b *backend) judge(q *http1.Response) lane.Flags {
 	switch {
 	case q.Status == 101:
 		b.s.answered, b.upgraded, b.inBody, b.left = true, true, true, leftClose
+		b.sh.stats.upgraded.Add(1)
 		b.s.timer.Stop()
 		return lane.FlagUpgrade
 	case q.Status < 200:

@@ -86,6 +86,9 @@ type Hooks struct {
 	// Records gets a record of each request when the verbosity is 1 or more, as RecordHeader tells; with the log format json as objects.
 	// It is written to on loops, so it must not block.
 	Records io.Writer
+
+	// Dropped returns how many lines of the log were dropped; nil: nobody knows. It is not called here.
+	Dropped func() int64
 }
 
 // RunHooked is Run with hooks.

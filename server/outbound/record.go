@@ -97,7 +97,7 @@ func (s *stream) count() {
 	if n.code == 0 && s.k.isGone {
 		n.code = codeLaneLost
 	}
-	sh.stats.finished(n, total)
+	sh.stats.finished(s, total)
 	if sh.e.records != nil && s.trace.verbosity >= 1 {
 		sh.record(s, total)
 	}
@@ -105,19 +105,19 @@ func (s *stream) count() {
 
 var affinityNames = [...]string{"none", "new", "kept", "renewed", "lost"}
 
-// affinityOf says what became of the request's session.
-func (s *stream) affinityOf() string {
+// affinityIndex says what became of the request's session: an index in affinityNames.
+func (s *stream) affinityIndex() int {
 	switch {
 	case !s.aff.on:
-		return affinityNames[0]
+		return 0
 	case s.seen.code == lane.CodeAffinityLost:
-		return affinityNames[4]
+		return 4
 	case s.aff.asked == 0:
-		return affinityNames[1]
+		return 1
 	case s.aff.asked == s.seen.socket:
-		return affinityNames[2]
+		return 2
 	default:
-		return affinityNames[3]
+		return 3
 	}
 }
 
@@ -161,7 +161,7 @@ func (sh *shard) record(s *stream, total time.Duration) {
 	if len(fieldOf(s.head, "cookie:")) > 0 {
 		cookie = "yes" // its value is the client's own business
 	}
-	texts := [...][]byte{[]byte(sh.e.backend.Load().Addr), fieldOf(s.head, "user-agent:"), []byte(s.affinityOf()), []byte(cookie),
+	texts := [...][]byte{[]byte(sh.e.backend.Load().Addr), fieldOf(s.head, "user-agent:"), []byte(affinityNames[s.affinityIndex()]), []byte(cookie),
 		[]byte(codeNames[s.seen.code]), []byte(s.k.spec.peer.Host + "/" + strconv.Itoa(s.k.spec.number)),
 		s.trace.passport.Append(nil)}
 	b := sh.recorded

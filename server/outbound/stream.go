@@ -38,7 +38,10 @@ type stream struct {
 }
 
 // traits are what the head of a request says.
-type traits struct{ isHead, idempotent, bodyless, chunked, upgrade, timed bool }
+type traits struct {
+	isHead, idempotent, bodyless, chunked, upgrade, timed bool
+	method                                                uint8 // index in methodNames
+}
 
 // request begins a stream.
 func (k *link) request(p lane.Packet) error {
@@ -63,6 +66,7 @@ func (k *link) request(p lane.Packet) error {
 	s.k, s.id = k, p.Stream
 	s.seen.begin(k.s)
 	s.head = e.appendHead(s.head[:0], head)
+	s.method = methodIndex(method)
 	s.isHead, s.idempotent = string(method) == "HEAD", isIdempotent(method)
 	s.bodyless, s.chunked, s.upgrade = p.Flags&lane.FlagLast != 0, p.Flags&lane.FlagChunked != 0, p.Flags&lane.FlagUpgrade != 0
 	s.timed = p.Flags&lane.FlagTimed != 0

@@ -109,10 +109,16 @@ func (l lineLog) Write(b []byte) (int, error) {
 
 func (a *accessLog) run() {
 	defer a.done.Done()
+	failing := false
 	for b := range a.batches {
-		if _, err := a.out.Write(b); err != nil {
-			a.log.Error("access log", "error", err)
+		_, err := a.out.Write(b)
+		if err != nil {
+			a.dropped.Add(int64(bytes.Count(b, []byte{'\n'})))
 		}
+		if err != nil && !failing { // once, not for each batch
+			a.log.Error("records of requests cannot be written, and are dropped and counted", "error", err)
+		}
+		failing = err != nil
 	}
 }
 
