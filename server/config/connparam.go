@@ -54,6 +54,7 @@ var (
 		"http_password":       {secret: true, want: "a text", set: setText(func(c *connection) *string { return &c.relay.HTTPPassword })},
 		"http_proxy_userid":   {want: "a name without a colon", set: setUser(func(c *connection) *string { return &c.relay.ProxyUser })},
 		"http_proxy_password": {secret: true, want: "a text", set: setText(func(c *connection) *string { return &c.relay.ProxyPassword })},
+		"via_balancer":        {want: wantYesNo, set: setYesNo(func(c *connection) *bool { return &c.relay.ViaBalancer })},
 		"proxy_host":          {want: "a name or an IP address, without scheme and port", set: setProxyHost},
 		"proxy_port":          {want: "1 to 65535", set: setPort(func(c *connection) *int { return &c.relay.ProxyPort })},
 	})

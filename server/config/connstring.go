@@ -60,6 +60,8 @@ type RelayAddr struct {
 	ProxyPort int
 	// Basic authentication at the proxy; empty: none.
 	ProxyUser, ProxyPassword string
+	// Whether lanes to all relay servers of the list go to Host and Port, too, where a load balancer passes them on by Ias-Rs-Peer.
+	ViaBalancer bool
 }
 
 // DefaultURLSuffix is where a relay expects its enablers.
@@ -87,6 +89,7 @@ func (a RelayAddr) write(instead string) string {
 	w.number("proxy_port", a.ProxyPort)
 	w.text("http_proxy_userid", a.ProxyUser)
 	w.secret("http_proxy_password", a.ProxyPassword)
+	w.yes("via_balancer", a.ViaBalancer)
 	return w.String()
 }
 

@@ -77,6 +77,7 @@ usage: rsoe -f FARM -id ID -cr "host=...;port=..." [-cs "host=...;port=..."] [-t
                  host (localhost), port (80, or 443 with https=1), url_suffix (/srv/iarelayserver), https (0 or 1)
                  http_userid, http_password            basic authentication at the web server before the relay
                  proxy_host, proxy_port, http_proxy_userid, http_proxy_password    a proxy on the way
+                 via_balancer=yes      go to all relay servers by this address: a load balancer looks at Ias-Rs-Peer
                  and those of certificates, below
   -cs STRING   the back-end server (host=localhost;port=80): host, port, https
                  unix=PATH                             a socket that takes the place of host and port

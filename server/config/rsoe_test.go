@@ -342,7 +342,7 @@ func TestConnString(t *testing.T) {
 		"skip_certificate_name_check=1;identity=/i;identity_password=\"p;1\""
 	for _, s := range []string{
 		"host=h;port=80;url_suffix=/x",
-		"host=::1;port=443;" + tls + ";url_suffix=\"/x;'y\";http_userid=u;http_password=p2;proxy_host=::2;proxy_port=3;http_proxy_userid=v;http_proxy_password=p3",
+		"host=::1;port=443;" + tls + ";url_suffix=\"/x;'y\";http_userid=u;http_password=p2;proxy_host=::2;proxy_port=3;http_proxy_userid=v;http_proxy_password=p3;via_balancer=1",
 	} {
 		e, _, err := parse("-f\tF\t-id\tS\t-cr\t"+s, nil, nil)
 		if err != nil || e.Relays[0].ConnString() != s || strings.Contains(e.Relays[0].String(), "p2") {

@@ -69,12 +69,17 @@ type route struct {
 	dial   loop.DialOptions // leads to a connection on which the relay server, or a proxy that passes requests on, expects one
 	host   string           // host:port, for the Host field
 	target string           // the request target of the server URL: in absolute form for a proxy
-	auth   string           // fields of HTTP authentication, each with its line end
+	auth   string           // fields for who is on the way, each with its line end
 }
 
 // to returns the route to a relay server. It may read files: never call it on a loop.
 func (w *way) to(host string, port int) *route {
-	r := &route{host: net.JoinHostPort(host, strconv.Itoa(port)), target: w.conf.URLSuffix, auth: w.auth}
+	peer := ""
+	if c := w.conf; c.ViaBalancer && (host != c.Host || port != c.Port) {
+		peer = "Ias-Rs-Peer: " + net.JoinHostPort(host, strconv.Itoa(port)) + "\r\n"
+		host, port = c.Host, c.Port
+	}
+	r := &route{host: net.JoinHostPort(host, strconv.Itoa(port)), target: w.conf.URLSuffix, auth: w.auth + peer}
 	r.dial = loop.DialOptions{Network: "tcp", Addr: r.host, Timeout: dialTime}
 	if w.trust != nil {
 		r.dial.TLS = w.trust.config(host)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -270,8 +271,11 @@ func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 		if p.Self { // what it makes of Host may lack the port, or the scheme, that whatever stands before it listens on
 			p = peer{Host: r.Host, HTTPPort: r.Port, HTTPSPort: r.Port, Lanes: p.Lanes}
 		}
+		if r.ViaBalancer && p.port(r.HTTPS) == 0 { // nobody connects to it there: it is a name for the balancer
+			p.HTTPPort, p.HTTPSPort = max(p.HTTPPort, p.HTTPSPort), max(p.HTTPPort, p.HTTPSPort)
+		}
 		port := p.port(r.HTTPS)
-		if p.Host == "" || port < 1 || port > 65535 || p.Lanes < 1 || p.Lanes > maxLanes {
+		if !isPeerName(p.Host) || port < 1 || port > 65535 || p.Lanes < 1 || p.Lanes > maxLanes {
 			list.useless = append(list.useless, p)
 			continue
 		}
@@ -281,6 +285,12 @@ func checkPeers(body []byte, r config.RelayAddr) (*peerList, error) {
 		return nil, fmt.Errorf("outbound: none of %d relay servers has a port for https=%v", len(named), r.HTTPS)
 	}
 	return &list, nil
+}
+
+// isPeerName tells whether a relay server may be called that in a field of HTTP.
+func isPeerName(host string) bool {
+	const longest = 255
+	return host != "" && len(host) <= longest && !strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func (p peer) port(https bool) int {

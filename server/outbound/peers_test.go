@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,4 +111,32 @@ func TestLanesHurryEachOther(t *testing.T) {
 	r.accept(true)
 	r.accept(true)
 	eventually(t, "both lanes are up", func() bool { return e.Stats().Lanes == 2 })
+}
+
+// TestViaBalancer has lanes to all relay servers go through the address of -cr, with the name of each for the load balancer there.
+func TestViaBalancer(t *testing.T) {
+	r := startFakeRelay(t)
+	var seen sync.Map // what Ias-Rs-Peer was in calls for lanes
+	judge := func(c net.Conn, q *http.Request) bool {
+		if q.Header.Get("Ias-Rs-Op") == "peers" {
+			list := `{"peers":[{"host":"one.test","http_port":8081,"lanes":1},{"host":"two.test","https_port":443,"lanes":1},` +
+				`{"host":"x\r\nIas-Rs-Evil: y","http_port":1,"lanes":1}]}`
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(list), list)
+			if q.Header.Get("Ias-Rs-Peer") != "" {
+				t.Error("a call for the list names a relay server")
+			}
+			return false
+		}
+		if q.Header.Get("Ias-Rs-Evil") != "" {
+			t.Error("the list has made a field")
+		}
+		seen.Store(q.Header.Get("Ias-Rs-Peer"), true)
+		fmt.Fprint(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		return false
+	}
+	r.judge.Store(&judge)
+	startEnablerWith(t, r, r.addr, func(c *config.Enabler) { c.Relays[0].ViaBalancer = true })
+	for _, name := range []string{"one.test:8081", "two.test:443"} {
+		eventually(t, "a call for a lane to "+name, func() bool { _, ok := seen.Load(name); return ok })
+	}
 }
