@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -95,7 +96,7 @@ type wellspring struct {
 func startWellspring(t testing.TB) *wellspring {
 	t.Helper()
 	s := &wellspring{gate: make(chan struct{})}
-	s.addr = startBackend(t, func(w http.ResponseWriter, q *http.Request) {
+	b := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		s.open.Add(1)
 		defer s.open.Add(-1)
 		size, err := strconv.ParseInt(q.URL.Path[1:], 10, 64)
@@ -116,7 +117,15 @@ func startWellspring(t testing.TB) *wellspring {
 		default:
 			fmt.Fprint(w, "fast")
 		}
-	})
+	}))
+	// A thousand that nobody reads must not use up what the kernel gives to all sockets of a machine.
+	b.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // else it is larger
+		return ctx
+	}
+	b.Start()
+	t.Cleanup(b.Close)
+	s.addr = b.Listener.Addr().String()
 	return s
 }
 

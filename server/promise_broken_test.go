@@ -29,12 +29,13 @@ func TestPromise05BackendDies(t *testing.T) {
 			}
 		}()
 	}
-	var broken, refused int
+	var broken, short, refused int
 	for range clients * each {
 		switch o := <-outcomes; {
 		case o.status == 200 && o.err == nil && o.body == b.body:
 			whole.Add(1)
 		case o.status == 200 && o.err == nil:
+			short++
 			t.Errorf("a short 200: %v", o)
 		case o.err != nil:
 			broken++
@@ -45,7 +46,8 @@ func TestPromise05BackendDies(t *testing.T) {
 		}
 	}
 	close(stop)
-	t.Logf("%d sent, %d answered whole, %d seen to be broken, %d answered 502 or 503, 0 short; %d kills", clients*each, whole.Load(), broken, refused, <-kills)
+	t.Logf("%d sent, %d answered whole, %d seen to be broken, %d answered 502 or 503, %d lost: a short 200; %d kills",
+		clients*each, whole.Load(), broken, refused, short, <-kills)
 	if whole.Load() == 0 || broken == 0 {
 		t.Error("the test shows nothing")
 	}

@@ -62,14 +62,15 @@ func (l *offered) add(get func(string) (*http.Response, error), url string) {
 	}
 }
 
-// TestPromise09Overload offers three times what the back end can do: max_inflight refuses the rest at once, and the good answers do not
-// become fewer. What depends on the machine is reported only.
+// TestPromise09Overload offers three times what the back end can do for 10 s, at full length for 60 s: max_inflight refuses the rest at once, and
+// the good answers do not become fewer. How fast that is depends on the machine: only the full length, which has it for itself, is held to the
+// figures of the promise.
 func TestPromise09Overload(t *testing.T) {
-	const atOnce, each = 4, 50 * time.Millisecond // the back end's capacity is 80 a second, which slow machines can ask for as well
-	const clients = 8
-	short := time.Second
+	t.Parallel() // it waits, mostly
+	const atOnce, clients = 4, 8
+	lasts, each := 10*time.Second, 50*time.Millisecond // the back end's capacity is 80 a second, which slow machines can ask for as well
 	if isFull() {
-		short = 20 * time.Second
+		lasts, each = time.Minute, 5*time.Millisecond
 	}
 	r := startRelay(t, func(cfg *config.Config) { cfg.Relay.Farms[0].Limits.MaxInflight = clients })
 	room := make(chan struct{}, atOnce)
@@ -79,8 +80,8 @@ func TestPromise09Overload(t *testing.T) {
 		<-room
 	}))
 	var peak, over, after offered
-	peak.run(r.url("/"), clients, time.Microsecond, short)
-	over.run(r.url("/"), 3*clients, 100*time.Millisecond, 3*short/2) // 240 a second
+	peak.run(r.url("/"), clients, time.Microsecond, lasts/10)
+	over.run(r.url("/"), 3*clients, 2*each, lasts) // three times that
 	began := time.Now()
 	eventually(t, "it has recovered", func() bool {
 		after.add(http.Get, r.url("/"))
@@ -90,11 +91,15 @@ func TestPromise09Overload(t *testing.T) {
 	if len(over.refused) == 0 || len(peak.other)+len(over.other)+len(after.other) > 0 {
 		t.Fatalf("%d were refused; neither 200 nor 503: %.10q %.10q %.10q", len(over.refused), peak.other, over.other, after.other)
 	}
-	goodput := float64(over.good) / float64(peak.good) * 2 / 3
+	recovered, slow503 := time.Since(began), over.refused[len(over.refused)*99/100]
+	goodput := float64(over.good) / float64(peak.good) / 10
 	t.Logf("peak: %d sent, %d answered; overload: %d sent, %d answered, that is %.0f %% of the peak a second, %d refused, p99 of 503 %v; recovered after %v",
 		peak.good+len(peak.refused), peak.good, over.good+len(over.refused), over.good, 100*goodput, len(over.refused),
-		over.refused[len(over.refused)*99/100].Round(time.Microsecond), time.Since(began).Round(time.Microsecond))
+		slow503.Round(time.Microsecond), recovered.Round(time.Microsecond))
 	if goodput < 0.05 { // any less is no slow machine
 		t.Error("it serves nothing under overload")
+	}
+	if isFull() && (goodput < 0.8 || slow503 > 5*time.Millisecond || recovered > 2*time.Second) {
+		t.Error("want 80 % of the peak, 99 of 100 refusals within 5 ms, and recovery within 2 s")
 	}
 }
