@@ -211,9 +211,14 @@ func (e *End) flush(c *loop.Conn) {
 	}
 }
 
-// Close ends the lane in good order: what was sent leaves first. Gone follows, with nil.
+// farewell is how long the other end may take to see that a lane has ended in good order.
+const farewell = 5 * time.Second
+
+// Close ends the lane in good order: what was sent leaves first, and the other end, which sees that nothing follows, closes the connection that
+// it writes to. If this one did that too, the other end could hear of it before it has read the rest, and take the lane for broken. Gone
+// follows, with nil.
 func (e *End) Close() {
-	if e.gone {
+	if e.gone || e.closing {
 		return
 	}
 	e.closing = true
@@ -228,15 +233,19 @@ func (e *End) Close() {
 		}
 		e.out.Close()
 	}
-	if e.in != nil {
+	switch {
+	case e.out == nil && e.in == nil:
+		e.end(nil)
+	case awaits(e):
+		e.timer.Arm(farewell)
+	case e.in != nil:
 		e.in.Close()
 	}
 	e.lengthOut.drop()
-	e.lengthIn.drop()
-	if e.out == nil && e.in == nil {
-		e.end(nil)
-	}
 }
+
+// awaits tells that the end is over when the other one has closed the connection to this one.
+func awaits(e *End) bool { return e.closing && e.out != nil && e.in != nil && e.socket == nil }
 
 // Fail ends the lane at once.
 func (e *End) Fail(err error) { e.end(err) }
@@ -249,7 +258,11 @@ func (e *End) end(err error) {
 	e.gone = true
 	e.timer.Stop()
 	for _, c := range []*loop.Conn{e.out, e.in} {
-		if c != nil && !e.closing {
+		switch {
+		case c == nil:
+		case e.closing:
+			c.Close()
+		default:
 			c.Abort(err)
 		}
 	}
@@ -264,6 +277,10 @@ func (e *End) end(err error) {
 // beat pings, and gives up on a silent peer.
 func (e *End) beat() {
 	if e.gone {
+		return
+	}
+	if e.closing {
+		e.end(nil)
 		return
 	}
 	if e.missed++; e.missed > missable {
@@ -356,15 +373,22 @@ func (s *outSession) Data(_ *loop.Conn, in []byte) (int, error) {
 	}
 	return len(in), nil
 }
-func (s *outSession) BeforeFlush(c *loop.Conn)       { s.e.flush(c) }
-func (s *outSession) Drained(*loop.Conn)             { s.e.handler.Writable() }
-func (s *outSession) Closed(_ *loop.Conn, err error) { s.e.end(closedBecause(err)) }
+func (s *outSession) BeforeFlush(c *loop.Conn) { s.e.flush(c) }
+func (s *outSession) Drained(*loop.Conn)       { s.e.handler.Writable() }
+func (s *outSession) Closed(_ *loop.Conn, err error) {
+	if err != nil || !awaits(s.e) {
+		s.e.end(closedBecause(err))
+	}
+}
 
 // inSession is the session of the connection that an end reads from.
 type inSession struct{ e *End }
 
 // Data ends the lane at once when the peer breaks the protocol: nobody should wait for an orderly end.
 func (s *inSession) Data(_ *loop.Conn, in []byte) (int, error) {
+	if s.e.closing {
+		return len(in), nil
+	}
 	n, err := s.e.receive(in)
 	if err != nil {
 		s.e.end(err)

@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -280,7 +282,7 @@ func TestFramings(t *testing.T) {
 				if err := receive(t, "the end", p.enabler.gone); err != nil {
 					t.Error(err)
 				}
-				if err := receive(t, "the other end", p.relay.gone); err != nil && framing == "socket" { // of two connections, one may end first
+				if err := receive(t, "the other end", p.relay.gone); err != nil && framing != "length" { // which has no end of its own
 					t.Error(err)
 				}
 				if len(proved)+len(p.enabler.gone)+len(p.relay.gone) > 0 {
@@ -517,5 +519,39 @@ func TestSocketControl(t *testing.T) {
 	}
 	if got[0] != 0x8a || got[1] != 0x82 || got[8] != 0x88 || got[9] != 0x82 {
 		t.Errorf("% x", got)
+	}
+}
+
+// TestCloseIsSeenBehindTheRest: the side that ends a lane leaves it to the other one to end the connection that it reads from, so that this one
+// has read everything before it hears of the end.
+func TestCloseIsSeenBehindTheRest(t *testing.T) {
+	for _, framing := range framings[:2] {
+		p := newPair(t)
+		out := script(t, p, func(c *loop.Conn) {
+			if framing == "length" {
+				p.enabler.end.SetOutLength(c, 1000, func() {})
+			} else {
+				p.enabler.end.SetOut(c)
+			}
+		})
+		in := script(t, p, func(c *loop.Conn) { p.enabler.end.SetIn(c) })
+		onLoop(p.enabler.loop, func() {
+			p.enabler.end.Send(lane.OpData, 0, 1, []byte("the last word"))
+			p.enabler.end.Close()
+			p.enabler.end.Close() // no more than one
+		})
+		if b, err := io.ReadAll(out); err != nil || bytes.Count(b, []byte("the last word")) != 1 {
+			t.Errorf("%s: %q, %v", framing, b, err)
+		}
+		if err := in.SetReadDeadline(time.Now().Add(30 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := in.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the other connection ends first: %d, %v", framing, n, err)
+		}
+		in.Close()
+		if err := receive(t, "the end", p.enabler.gone); err != nil {
+			t.Errorf("%s: %v", framing, err)
+		}
 	}
 }

@@ -251,6 +251,9 @@ type bodySession struct{ e *End }
 // Data ends the lane as inSession does. Nothing follows a body: its sender closes.
 func (s *bodySession) Data(c *loop.Conn, in []byte) (int, error) {
 	e, l := s.e, s.e.lengthIn
+	if e.closing {
+		return len(in), nil
+	}
 	e.missed = 0
 	n := int(min(int64(len(in)), l.left))
 	l.left -= int64(n)
