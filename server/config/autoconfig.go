@@ -69,7 +69,7 @@ func parseAutoConfig(s string) (rules []autoRule, want string) {
 		}
 	}
 	for _, r := range rules {
-		if r.glob == "" || !isPrintable(r.glob) || r.secret == "" || judgeToken(r.secret) != "" {
+		if r.glob == "" || !isPrintable(r.glob) || r.secret == "" || strings.HasPrefix(r.secret, tokenHash) || judgeToken(r.secret) != "" {
 			return nil, form
 		}
 	}

@@ -2,11 +2,12 @@ package config
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"net/netip"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // RelayServer is one relay server of the farm as enablers reach it: [relay_server] of an rs.config, [[relay.server]] in TOML.
@@ -112,8 +113,9 @@ type Backend struct {
 	ID string `toml:"id"`
 	// Whether its enabler is admitted.
 	Enable bool `toml:"enable"`
-	// Secret that its enabler must present, plain or as sha256:HEX of its SHA-256 digest, at most 2048 bytes of printable ASCII. Empty: none is
-	// demanded.
+	// Secret that its enabler must present, plain, as sha256:HEX of its SHA-256 digest, or as bcrypt:HASH of a secret of at most 72 bytes, with a
+	// cost of at most 14. Of a bcrypt hash its enabler has to send the secret itself, which it does over HTTPS only. At most 2048 bytes of
+	// printable ASCII. Empty: none is demanded.
 	Token string `toml:"token" unit:"secret"`
 	// Free text. At most 2048 bytes.
 	Description string `toml:"description"`
@@ -157,23 +159,12 @@ func DefaultBackend() Backend {
 const (
 	inherit     = -1
 	tokenDigest = "sha256:" // what follows is the SHA-256 digest of the token in hexadecimal
+	tokenHash   = "bcrypt:" // what follows is a bcrypt hash of the token
 )
 
-// CheckToken reports whether presented is a token of b, the first or the second, in a time that tells nothing about how near it was.
-// Without a configured token anything is right.
-func (b Backend) CheckToken(presented string) bool {
-	if b.Token == "" && b.SecondToken == "" {
-		return true
-	}
-	got, right := sha256.Sum256([]byte(presented)), 0
-	for _, want := range b.TokenKeys() {
-		right |= subtle.ConstantTimeCompare(got[:], want[:])
-	}
-	return right == 1
-}
-
 // TokenKeys returns the SHA-256 digests of the tokens that are right for b, of which there are two at most. A digest is the key with which
-// an enabler proves that it has the token, without sending it. None: no token is demanded, or those of b are ones that Validate refuses.
+// an enabler proves that it has the token, without sending it. None: no token is demanded, or those of b are
+// bcrypt hashes, see TokenHashes, or ones that Validate refuses.
 func (b Backend) TokenKeys() [][sha256.Size]byte {
 	var keys [][sha256.Size]byte
 	for _, token := range []string{b.Token, b.SecondToken} {
@@ -184,8 +175,36 @@ func (b Backend) TokenKeys() [][sha256.Size]byte {
 	return keys
 }
 
-// tokenKey returns the digest of a token, plain or as sha256:HEX. Not ok: there is no token, or what follows sha256: is no digest.
+// TokenHashes returns the bcrypt hashes among the tokens of b, for CheckTokenHash.
+func (b *Backend) TokenHashes() (hashes []string) {
+	for _, token := range []string{b.Token, b.SecondToken} {
+		if hash, ok := strings.CutPrefix(token, tokenHash); ok {
+			hashes = append(hashes, hash)
+		}
+	}
+	return hashes
+}
+
+const (
+	mostHashCost = 14 // of bcrypt: about a second
+	mostHashed   = 72 // bytes of a token: bcrypt does not look at more
+)
+
+// CheckTokenHash tells whether presented is the token of a bcrypt hash. It takes up to a second: never call it on a loop.
+func CheckTokenHash(hash, presented string) bool {
+	return isTokenHash(hash) && len(presented) <= mostHashed && bcrypt.CompareHashAndPassword([]byte(hash), []byte(presented)) == nil
+}
+
+func isTokenHash(hash string) bool {
+	cost, err := bcrypt.Cost([]byte(hash))
+	return err == nil && cost <= mostHashCost && len(hash) == 60 // $2b$10$, 22 characters of salt, 31 of hash
+}
+
+// tokenKey returns the digest of a token, plain or as sha256:HEX. Not ok: there is none, or what follows sha256: is no digest.
 func tokenKey(token string) (key [sha256.Size]byte, ok bool) {
+	if strings.HasPrefix(token, tokenHash) {
+		return key, false
+	}
 	digest, hashed := strings.CutPrefix(token, tokenDigest)
 	if !hashed {
 		return sha256.Sum256([]byte(token)), token != ""

@@ -428,29 +428,39 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
-func TestCheckToken(t *testing.T) {
+// hashOfBar was made by htpasswd -nbBC 4 x bar.
+const hashOfBar = "bcrypt:$2y$04$V/kci4q4/gTdSJ11RnAHXuPLzSQJ5DZ4WEIq70fOSaT/t0vs/POv6"
+
+// TestTokens presents tokens as a relay does: by their digests, and where there is only a bcrypt hash, themselves.
+func TestTokens(t *testing.T) {
 	const digest = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" // of foo
+	fits := func(b Backend, presented string) bool {
+		return slices.Contains(b.TokenKeys(), sha256.Sum256([]byte(presented))) ||
+			slices.ContainsFunc(b.TokenHashes(), func(hash string) bool { return CheckTokenHash(hash, presented) })
+	}
 	for _, row := range []struct {
 		token, presented string
 		want             bool
 	}{
-		{"", "", true}, {"", "anything", true},
+		{"", "", false}, {"", "anything", false},
 		{"foo", "foo", true}, {"foo", "", false}, {"foo", "fo", false}, {"foo", "Foo", false},
 		{digest, "foo", true}, {digest, digest, false}, {digest, "", false}, {strings.ToUpper(digest), "foo", false},
 		{"sha256:" + strings.ToUpper(digest[7:]), "foo", true},
 		{"sha256:zz", "sha256:zz", false}, {"sha256:", "", false},
+		{hashOfBar, "bar", true}, {hashOfBar, "foo", false}, {hashOfBar, "", false}, {hashOfBar, hashOfBar, false},
+		{"bcrypt:", "", false}, {"bcrypt:x", "bcrypt:x", false}, {hashOfBar[:len(hashOfBar)-1], "bar", false},
 	} {
-		if got := (Backend{Token: row.token}).CheckToken(row.presented); got != row.want {
+		if got := fits(Backend{Token: row.token}, row.presented); got != row.want {
 			t.Errorf("token %q, presented %q: got %v", row.token, row.presented, got)
 		}
 	}
-	both := Backend{Token: "new", SecondToken: digest}
-	for presented, want := range map[string]bool{"new": true, "foo": true, "": false, "bar": false} {
-		if got := both.CheckToken(presented); got != want {
+	both := Backend{Token: hashOfBar, SecondToken: digest}
+	for presented, want := range map[string]bool{"bar": true, "foo": true, "": false, "baz": false} {
+		if got := fits(both, presented); got != want {
 			t.Errorf("two tokens, presented %q: got %v", presented, got)
 		}
 	}
-	if keys := both.TokenKeys(); len(keys) != 2 || keys[0] != sha256.Sum256([]byte("new")) || keys[1] != sha256.Sum256([]byte("foo")) {
+	if keys := (&Backend{Token: "new", SecondToken: digest}).TokenKeys(); len(keys) != 2 || keys[0] != sha256.Sum256([]byte("new")) || keys[1] != sha256.Sum256([]byte("foo")) {
 		t.Errorf("keys %x", keys)
 	}
 	if keys := (Backend{}).TokenKeys(); keys != nil {

@@ -32,7 +32,7 @@ func readFile(path string) ([]byte, error) {
 
 // noteSecret remembers where a file has its first secret. What is hashed is none, unless the hash is as good as the secret itself.
 func (l *loader) noteSecret(path, text string, at where) {
-	if text == "" || strings.EqualFold(text, "off") || at.line == 0 || l.outside[path] || isHashed(text) {
+	if text == "" || strings.EqualFold(text, "off") || at.line == 0 || l.outside[path] || isHashed(text) || strings.HasPrefix(text, tokenHash) {
 		return
 	}
 	if first, ok := l.secrets[at.file]; !ok || at.line < first.line {

@@ -32,6 +32,7 @@ func TestSecretsInReadableFiles(t *testing.T) {
 		{"all", servers + "token=t\nx_second_token=u\n", 0o644, "all:8:7"},
 		{"group", servers + "token=t\n", 0o640, ""},
 		{"digest", servers + "token=sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\n", 0o604, "digest:8:7"},
+		{"bcrypt", servers + "token=" + hashOfBar + "\n", 0o644, ""},
 		{"none", servers + "token=!\n", 0o644, ""},
 		{"variable", servers + "token=${T}\n", 0o644, ""},
 		{"plain", servers + "token=x${T}\n", 0o644, "plain:8:7"},

@@ -23,7 +23,7 @@ var rsValues = map[string][]string{
 	"active_cookie": {"yes", "no"}, "active_header": {"1", "0"}, "max_client_buffer": {"4k", "4G", "1M", "4096", "4294967296"},
 	"renew_overlapped_cookie": {"yes", "no"}, "socket_level_affinity": {"yes", "no"}, "forward_x509_identity": {"yes", "no"},
 	"forwarder_certificate_subject": {`CN = \*.example.com, *`}, "forwarder_certificate_issuer": {"CN = ca??.example.com, *"},
-	"token": {"!", "a b", `a"b\c`, "bcrypt", strings.Repeat("t", maxText), "sha256:" + strings.Repeat("0F", 32), "'single'", "{x}", "$1"},
+	"token": {"!", "a b", `a"b\c`, "bcrypt", strings.Repeat("t", maxText), "sha256:" + strings.Repeat("0F", 32), "'single'", "bcrypt:$2y$14$" + strings.Repeat("x", 53), "{x}", "$1"},
 	"mac":   {"!", "01-23-45-67-89-AB", "01-23-45-67-89-ab!02-23-45-67-89-ab", "!01-23-45-67-89-ab!", "01-23-45-67-89-ab ! 02-23-45-67-89-ab"}, "max_junction": {"1", "1000000", "500"},
 	"max_junction_idle_sec": {"0", "30", "2147483647"},
 

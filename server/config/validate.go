@@ -286,6 +286,8 @@ func judgeToken(token string) string {
 		return "the token itself, not the mask of a dump"
 	case len(token) > maxText || !isPrintable(token):
 		return fmt.Sprintf("at most %d bytes of printable ASCII", maxText)
+	case strings.HasPrefix(token, tokenHash):
+		return wantUnless(isTokenHash(token[len(tokenHash):]), fmt.Sprintf("%s and a bcrypt hash with a cost of at most %d, as htpasswd -nbB makes it", tokenHash, mostHashCost))
 	case token != "" && !right:
 		return tokenDigest + " and 64 hexadecimal digits, or a plain token"
 	}

@@ -209,7 +209,7 @@ func (r *route) connect(ctx context.Context) (nc net.Conn, err error) {
 // head is the head of a call to the server URL, and ends with rest: more fields, each with its line end, and an empty line.
 func (e *Enabler) head(r *route, p purpose, rest string) []byte {
 	b := append([]byte(nil), p.method+" "+r.target+" HTTP/1.1\r\nHost: "+r.host+"\r\nUser-Agent: "+userAgent()+"\r\n"+r.auth...)
-	for _, f := range e.identity(p) {
+	for _, f := range e.identity(p, r.dial.TLS != nil) {
 		b = append(b, f[0]+": "+f[1]+"\r\n"...)
 	}
 	return append(b, rest...)

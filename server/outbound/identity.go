@@ -22,6 +22,7 @@ type self struct {
 	run   string       // identifies this run to the relays
 	macs  []string     // of this machine's adapters
 	clock atomic.Int64 // how far the relays' clock is ahead of ours, in nanoseconds
+	shows atomic.Bool  // a relay has only a hash of the token: calls over HTTPS send the token itself
 }
 
 // purpose is what a call to a relay server is for.
@@ -34,8 +35,8 @@ type purpose struct {
 // proto is the version of our calls.
 const proto = "2"
 
-// identity are the fields by which the enabler says who it is, and what it calls for.
-func (e *Enabler) identity(p purpose) [][2]string {
+// identity are the fields by which the enabler says who it is, and what it calls for. secured: the call goes over HTTPS.
+func (e *Enabler) identity(p purpose, secured bool) [][2]string {
 	f := [][2]string{{"Ias-Rs-Op", p.op}, {"Ias-Rs-Farm", e.cfg.Farm}, {"Ias-Rs-Server", e.cfg.ID}, {"Ias-Rs-Proto", proto},
 		{"Ias-Rs-Oe-Id", e.self.run}, {"Ias-Rs-Oe-Epoch", strconv.FormatUint(uint64(e.epoch.Load()), 10)}, {"Ias-Rs-Oe-Version", version()}}
 	if len(e.self.macs) > 0 {
@@ -47,7 +48,11 @@ func (e *Enabler) identity(p purpose) [][2]string {
 	if p.instance != "" {
 		f = append(f, [2]string{"Ias-Rs-Instance", p.instance})
 	}
-	if e.cfg.Token != "" {
+	switch {
+	case e.cfg.Token == "":
+	case secured && e.self.shows.Load():
+		f = append(f, [2]string{"Ias-Rs-Token", e.cfg.Token})
+	default:
 		f = append(f, [2]string{"Ias-Rs-Auth", e.sign(p)})
 	}
 	return f
@@ -83,6 +88,17 @@ func (e *Enabler) correctClock(err error) bool {
 	}
 	e.self.clock.Store(int64(ahead))
 	e.log.Warn("the clock of this machine and the relay's differ; calls go by the relay's", "relay_is_ahead", ahead.Round(time.Second))
+	return true
+}
+
+// showToken has calls over HTTPS send the token itself when a relay has refused a signed one because it has only a hash of the token. Over
+// plain HTTP nothing is changed: whoever is on the way could have made that refusal, to get the token. False: that was not why.
+func (e *Enabler) showToken(err error, secured bool) bool {
+	var r *refusal
+	if !errors.As(err, &r) || r.number != numberToken || !secured || e.cfg.Token == "" || e.self.shows.Swap(true) {
+		return false
+	}
+	e.log.Info("a relay has only a hash of the token: it is sent itself from now on, over HTTPS")
 	return true
 }
 

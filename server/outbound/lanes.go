@@ -60,6 +60,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			return
 		}
 		e.correctClock(err)
+		e.showToken(err, e.cfg.Relays[spec.i].HTTPS)
 		introduced = introduced && k.up.Load() == 0
 		if spec.t.met(err) && !introduced {
 			introduced = true

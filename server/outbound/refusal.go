@@ -95,6 +95,7 @@ const (
 	numberVersion      = 2006
 	numberShutdown     = 2007
 	numberStale        = 2010
+	numberToken        = 2011
 )
 
 // advice is advice, with what the relay's configuration would have to say of this machine when that may be what is wrong.
@@ -157,6 +158,9 @@ func (r *refusal) advice() string {
 		return "relay and enabler are too far apart: use the same release of both"
 	case numberStale:
 		return "calls for one relay server reach several: each needs an address of its own in the relay's configuration, see relay.server"
+	case numberToken:
+		return "the relay's configuration has only a bcrypt hash of the token, so that the token itself has to be sent, which is done over HTTPS only: " +
+			"https=1 of -cr, or sha256: instead of bcrypt: there"
 	case numberShutdown:
 		return "the relay server is ending; the enabler comes back to it"
 	}

@@ -14,6 +14,8 @@ import (
 // call is what an enabler says of itself in the fields of a request to the server URL.
 type call struct {
 	op, farm, server, token, auth, proto, run, lane, macs, instance string
+
+	hashes []string // bcrypt hashes of the tokens of its server that nobody has shown yet
 }
 
 func readCall(fields []http1.Field) (c call) {
@@ -87,7 +89,10 @@ func (k *call) admit(c *client, q *http1.Request) (as credential, no refusal) {
 	}
 	f := v.farm([]byte(k.farm))
 	server, b := v.server(k.farm, k.server)
-	keys, asks := v.keys(server, b, k.farm)
+	keys, asks := v.keys(c.s.relay, server, b, k.farm)
+	if b != nil && !v.dynamic(server) {
+		k.hashes = c.s.relay.gate.hashed.unknown(b)
+	}
 	switch {
 	case b == nil && len(keys) == 0 && f == nil:
 		return as, refusal{failure: failUnknownServer, text: "The farm is not configured. Names are case-sensitive."}
@@ -197,6 +202,8 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 		}
 	}
 	switch {
+	case right == 0 && len(k.hashes) > 0 && (wellFormed || k.auth == "" && k.token != ""): // in clear, it is compared by judge
+		return refusal{failure: failOEToken, text: "Of the token there is only a hash here: send the token itself, in Ias-Rs-Token, over HTTPS."}
 	case right == 0:
 		gate.suspects.add(who, k.run, now)
 		return refusal{failure: failUnauthorized, text: "The token is wrong."}
@@ -212,7 +219,7 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 
 // still tells whether the enabler would be let in under this view, by what it presented when it came.
 func (as *credential) still(v *view, l *link, b *config.Backend) bool {
-	keys, asks := v.keys(l.server, b, l.key.farm)
+	keys, asks := v.keys(l.s.relay, l.server, b, l.key.farm)
 	right := !asks
 	for _, key := range keys {
 		right = right || as.known && key == as.key

@@ -186,11 +186,11 @@ func (d *dynamics) sweep(r *Relay, now time.Time) bool {
 
 // keys are the digests of the tokens of which the enabler of a server must have one; asks is false when it needs none. server and b are nil
 // when it is not configured.
-func (v *view) keys(server *farm.Server, b *config.Backend, farmID string) (keys [][sha256.Size]byte, asks bool) {
+func (v *view) keys(r *Relay, server *farm.Server, b *config.Backend, farmID string) (keys [][sha256.Size]byte, asks bool) {
 	if b == nil || v.dynamic(server) {
 		return v.cfg.Relay.Trust.AutoKeys(farmID), true
 	}
-	return b.TokenKeys(), b.Token != "" || b.SecondToken != ""
+	return r.gate.hashed.add(b.TokenKeys(), b), b.Token != "" || b.SecondToken != ""
 }
 
 // dynamic tells whether auto_config has let a server in: these follow those of the configuration.

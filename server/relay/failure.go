@@ -61,6 +61,7 @@ var (
 	failShutdown      = fails("RSE_SHUTTING_DOWN", 2007, 503)
 	failOERequest     = fails("RSE_OE_REQUEST", 2008, 400)
 	failOEThrottled   = fails("RSE_OE_THROTTLED", 2009, 429)
+	failOEToken       = fails("RSE_OE_TOKEN", 2011, 401) // likewise, when it comes over HTTPS
 	failOEStale       = fails("RSE_OE_STALE", 2010, 401) // a step of an enabler's first call
 )
 

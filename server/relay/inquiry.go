@@ -12,6 +12,7 @@ type inquiry struct {
 	call   call
 	as     credential
 	done   bool
+	again  bool // an outcome without a refusal has the call judged once more
 	result refusal
 }
 
@@ -42,10 +43,16 @@ func (k *call) judge(c *client, q *http1.Request) (as credential, no refusal, wa
 		if !in.done {
 			return in.as, refusal{failure: failBusy, text: "The relay server has too much to do."}, false
 		}
-		return in.as, in.result, false
+		if !in.again || in.result.failure != nil {
+			return in.as, in.result, false
+		}
 	}
 	as, no = k.admit(c, q)
 	name := k.name()
+	if no.failure == failOEToken && k.auth == "" {
+		c.compareToken(k, as, suspect{addr: wholeAddr(c.judgedBy(q)), server: name})
+		return as, no, true
+	}
 	if server, _ := c.s.view.server(k.farm, k.server); no.failure == nil && server == nil { // one that auto_config lets in
 		if k.run == "" { // by which its lanes are known to be there
 			return as, refusal{failure: failOERequest, text: "Ias-Rs-Oe-Id is missing."}, false

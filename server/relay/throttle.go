@@ -12,6 +12,7 @@ type gate struct {
 	suspects suspects
 	nonces   nonces
 	claims   claims
+	hashed   hashed
 }
 
 // suspect is who has presented wrong tokens, for whom. Enablers of other servers behind the same address are not made to wait.
