@@ -79,7 +79,7 @@ func TestCertificatesRotateAtEveryDoor(t *testing.T) {
 	none := next
 	use(&none, "", "")
 	done, err := s.server.Reload(&none)
-	for _, name := range []string{"router.tls_cert", "router.nats.tls_cert", "engine.tls_cert", "engine.dial_in"} {
+	for _, name := range []string{"router.tls_cert", "router.nats.tls_cert", "engine.tls_cert", "engine.dial_in.tls_cert"} {
 		if err != nil || !slices.Contains(done.NeedStart, name) {
 			t.Errorf("reload without certificates: %v, %+v, want a new start for %s", err, done, name)
 		}

@@ -139,7 +139,7 @@ func farmReport(r *Relay, v *view, f *farm.Farm, tallies map[serverName]*tally, 
 		case q.Server != "", q.Farm == "" && q.For != ForAdmin: // the page of all farms names no servers
 			continue
 		}
-		_, asks := v.keys(s, v.backends[s.Index], f.ID)
+		_, asks := v.keys(r, s, v.backends[s.Index], f.ID)
 		shown := serverReport(&t, s, v.backends[s.Index], q.For)
 		if shown.Detail != nil {
 			shown.Detail.Token = asks

@@ -134,7 +134,7 @@ func (r *Relay) Servers() []ServerRow {
 	for _, f := range v.table.Farms() {
 		for _, s := range f.Servers {
 			t, b := tallyOf(tallies, f.ID, s.ID), v.backends[s.Index]
-			_, asks := v.keys(s, b, f.ID)
+			_, asks := v.keys(r, s, b, f.ID)
 			rows = append(rows, ServerRow{
 				Farm: f.ID, ID: s.ID, Enabled: s.Enable, Description: b.Description, Token: asks, Dynamic: v.dynamic(s),
 				Lanes: t.lanes, Draining: t.draining, Drained: r.isDrained(serverName{f.ID, s.ID}), Loops: t.loops, Up: t.lanes > 0 && !t.down,
