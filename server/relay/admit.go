@@ -203,6 +203,9 @@ func (k *call) prove(c *client, q *http1.Request, as *credential, keys [][sha256
 	}
 	switch {
 	case right == 0 && len(k.hashes) > 0 && (wellFormed || k.auth == "" && k.token != ""): // in clear, it is compared by judge
+		if wellFormed && len(keys) > 0 {
+			gate.suspects.add(who, k.run, now) // a guess of the other token
+		}
 		return refusal{failure: failOEToken, text: "Of the token there is only a hash here: send the token itself, in Ias-Rs-Token, over HTTPS."}
 	case right == 0:
 		gate.suspects.add(who, k.run, now)

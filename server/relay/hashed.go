@@ -95,7 +95,7 @@ func (h *hashed) search(r *Relay, hashes []string, token string) (right, done bo
 
 // compareToken has a call wait until its token has been compared. It is judged again when the token was right.
 func (c *client) compareToken(k *call, as credential, who suspect) {
-	r := c.s.relay
+	r, run := c.s.relay, k.run
 	c.inquire(*k, as, func(tell func(refusal)) {
 		r.gate.hashed.compare(r, k.hashes, k.token, func(right, done bool) {
 			switch {
@@ -104,7 +104,7 @@ func (c *client) compareToken(k *call, as credential, who suspect) {
 			case right:
 				tell(refusal{})
 			default:
-				r.gate.suspects.add(who, time.Now())
+				r.gate.suspects.add(who, run, time.Now())
 				tell(refusal{failure: failUnauthorized, text: "The token is wrong."})
 			}
 		})
