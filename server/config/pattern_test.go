@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +108,26 @@ func TestAutoKeys(t *testing.T) {
 	for _, wrong := range []string{"on", "token:", "=s", "a=", "a=s;;b=t", "token:ä", "token:sha256:12", "***", "x"} {
 		if _, want := parseAutoConfig(wrong); want == "" {
 			t.Errorf("%q was accepted", wrong)
+		}
+	}
+}
+
+// TestNetworks reads lists of networks; those of IPv4 that are written as of IPv6 are of IPv4.
+func TestNetworks(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "192.0.2.1/24": "192.0.2.0/24", "2001:db8::1": "2001:db8::1/128", "::ffff:192.0.2.1": "192.0.2.1/32",
+		"::ffff:192.0.2.1/112": "192.0.0.0/16", "::ffff:0:0/96": "0.0.0.0/0", "::/0": "::/0", "::ffff:0:0/80": "::/80",
+		"fe80::1%eth0": "", "192.0.2.1/33": "", "192.0.2": "", "": "", "::ffff:192.0.2.1/129": "",
+	} {
+		var list []netip.Prefix
+		text := assignList(reflect.ValueOf(&list).Elem(), []string{in})
+		if got := ""; text == "" {
+			got = list[0].String()
+			if got != want {
+				t.Errorf("%q: got %s, want %s", in, got, want)
+			}
+		} else if want != "" {
+			t.Errorf("%q: %s", in, text)
 		}
 	}
 }

@@ -134,7 +134,10 @@ func assignList(v reflect.Value, items []string) string {
 		if err != nil {
 			return "networks as 192.0.2.0/24, or addresses"
 		}
-		prefixes = append(prefixes, p.Masked())
+		if p = p.Masked(); p.Addr().Is4In6() { // addresses of peers are written as those of IPv4
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		prefixes = append(prefixes, p)
 	}
 	v.Set(reflect.ValueOf(prefixes))
 	return ""
