@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ func TestDocsFarm(t *testing.T) {
 	}
 	_, backend := split(t, startBackend(t, func(w http.ResponseWriter, q *http.Request) {
 		fmt.Fprint(w, q.URL.Path, " ", q.Header.Get("X-Forwarded-Proto"))
+		if q.URL.Path == "/fields" {
+			fmt.Fprint(w, " ", q.Header)
+		}
 	}))
 	options := []string{"port=3000;status_url=/health", fmt.Sprintf("port=%d;status_url=/health", backend)}
 	for n := range 3 {
@@ -92,5 +96,28 @@ func TestDocsFarm(t *testing.T) {
 			continue
 		}
 		resp.Body.Close()
+		checkForgeries(t, name, at)
+	}
+}
+
+// checkForgeries has a client say of itself, through a load balancer, what relays believe of that.
+func checkForgeries(t *testing.T, name, at string) {
+	t.Helper()
+	q, err := http.NewRequest("GET", "http://"+at+"/cli/iarelayserver/shop/fields", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "Forwarded", "Via",
+		"Client-Cert", "Client-Cert-Chain", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-Real-Ip", "X_Forwarded_For"} {
+		q.Header[field] = []string{"forged"}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 || strings.Contains(string(body), "forged") || !strings.Contains(string(body), "X-Forwarded-For:[127.0.0.1, 127.0.0.1]") {
+		t.Errorf("%s: %s, %v: %s", name, resp.Status, err, body)
 	}
 }
