@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"roundhouse/routing/farm"
 	"roundhouse/server/config"
 )
 
@@ -106,4 +107,71 @@ func TestBackIsNotEjected(t *testing.T) {
 	eventually(t, "s1 is down", func() bool { return downs() > 0 })
 	t.Cleanup(serve())
 	eventually(t, "s1 answers again", answers("s1"))
+}
+
+// TestSessionAge has ids of every age: a young one holds, an old one is given out anew, and one of more than a day counts as none, as one of
+// another key does, and one for a server of another farm.
+func TestSessionAge(t *testing.T) {
+	const key = "a key that the test has as well: it makes its own ids"
+	r := startRelay(t, func(cfg *config.Config) {
+		sessionFarm(cfg)
+		cfg.Relay.Farms[0].SocketLevelAffinity = false
+		cfg.Relay.Trust.AffinityKey = key
+	})
+	for _, id := range []string{"s1", "s2"} {
+		startEnabler(t, r, id, startBackend(t, named(id)))
+	}
+	now := uint32(time.Now().Unix() / 60)
+	for _, row := range []struct {
+		name        string
+		key, farm   string
+		age         uint32 // in minutes
+		bound, anew bool
+	}{
+		{"young", key, "f", 1, true, false},
+		{"ahead", key, "f", ^uint32(4), true, false}, // of another relay server's clock
+		{"old", key, "f", 61, true, true},
+		{"nearly a day", key, "f", 24*60 - 2, true, true},
+		{"more than a day", key, "f", 24*60 + 2, false, true},
+		{"another key", key + "!", "f", 1, false, true},
+		{"another farm", key, "g", 1, false, true},
+	} {
+		signer := farm.NewSigner(farm.AffinityKey(row.key, nil))
+		id := string(signer.Append(nil, farm.Session{Server: farm.ServerKey(row.farm, "s2"), Issued: now - row.age}))
+		served := map[string]int{}
+		for range 8 {
+			a := askSession(t, r.url("/"), "cookie", id)
+			served[strings.Fields(a.body)[0]]++
+			if a.status != 200 || (a.header != "") != row.anew {
+				t.Errorf("%s: status %d, new id %q", row.name, a.status, a.header)
+			}
+		}
+		if (len(served) == 1 && served["s2"] > 0) != row.bound {
+			t.Errorf("%s: served by %v", row.name, served)
+		}
+	}
+}
+
+// TestSessionFallback takes the server of a session away: with affinity_fallback alone, another one takes the session, under a new id.
+func TestSessionFallback(t *testing.T) {
+	r := startRelay(t, func(cfg *config.Config) {
+		sessionFarm(cfg)
+		cfg.Relay.Farms[0].AffinityFallback = true
+	})
+	e := startEnabler(t, r, "s1", startBackend(t, named("s1")))
+	first := askSession(t, r.url("/"), "", "")
+	startEnabler(t, r, "s2", startBackend(t, named("s2")))
+	for range 4 {
+		if a := askSession(t, r.url("/"), "header", first.header); a.body != first.body || a.header != "" {
+			t.Errorf("before: %+v, want %q", a, first.body)
+		}
+	}
+	e.stop(t)
+	moved := askSession(t, r.url("/"), "header", first.header)
+	if moved.status != 200 || !strings.HasPrefix(moved.body, "s2 ") || moved.header == "" || moved.header == first.header {
+		t.Fatalf("after: %+v", moved)
+	}
+	if a := askSession(t, r.url("/"), "cookie", moved.cookie); a.body != moved.body || a.cookie != "" {
+		t.Errorf("then: %+v, want %q", a, moved.body)
+	}
 }
