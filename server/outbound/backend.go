@@ -116,7 +116,7 @@ func (b *backend) takeHead(in []byte) int {
 		flags |= lane.FlagTimed
 		b.sh.head = lane.AppendTook(b.sh.head, s.seen.rtp())
 	}
-	b.sh.e.cutOwnHost(q.Fields)
+	b.sh.e.cutOwnHost(q.Fields, &b.sh.e.cfg.Backend)
 	b.sh.head = http1.AppendResponse(b.sh.head, q, &http1.Answer{Minor: 1})
 	s.k.end.Send(lane.OpResponse, flags, s.id, b.sh.head)
 	s.k.shows(s, lane.OpResponse, b.sh.head)

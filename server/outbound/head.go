@@ -50,12 +50,12 @@ func ownHost(b *config.BackendAddr) string {
 
 // cutOwnHost makes paths of those places in an answer that the back end names by its own host, which clients cannot reach: with
 // host_header=back-end it knows no other. A place that it names with another scheme stays: it would lead back to itself.
-func (e *Enabler) cutOwnHost(fields []http1.Field) {
-	if e.ownHost == "" {
+func (m *manner) cutOwnHost(fields []http1.Field, b *config.BackendAddr) {
+	if m.ownHost == "" {
 		return
 	}
 	scheme := "http://"
-	if e.cfg.Backend.HTTPS {
+	if b.HTTPS {
 		scheme = "https://"
 	}
 	for i := range fields {
@@ -70,8 +70,8 @@ func (e *Enabler) cutOwnHost(fields []http1.Field) {
 			end = len(rest)
 		}
 		host, path := string(rest[:end]), rest[end:]
-		switch own := strings.TrimSuffix(e.ownHost, ":"+strconv.Itoa(e.cfg.Backend.Port)); { // some leave their port out
-		case !strings.EqualFold(host, e.ownHost) && !strings.EqualFold(host, own), len(path) > 1 && path[0] == '/' && (path[1] == '/' || path[1] == '\\'): // that would be a host
+		switch own := strings.TrimSuffix(m.ownHost, ":"+strconv.Itoa(b.Port)); { // some leave their port out
+		case !strings.EqualFold(host, m.ownHost) && !strings.EqualFold(host, own), len(path) > 1 && path[0] == '/' && (path[1] == '/' || path[1] == '\\'): // that would be a host
 		case len(path) == 0 || path[0] != '/':
 			f.Value = append([]byte{'/'}, path...)
 		default:

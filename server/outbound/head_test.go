@@ -45,7 +45,7 @@ func TestCutOwnHost(t *testing.T) {
 				want = row.value
 			}
 			fields := append([]http1.Field{}, r.Fields...)
-			(&Enabler{cfg: cfg, manner: manner{ownHost: ownHost(&cfg.Backend)}}).cutOwnHost(fields)
+			(&manner{ownHost: ownHost(&cfg.Backend)}).cutOwnHost(fields, &cfg.Backend)
 			if got := string(fields[1].Value); got != want {
 				t.Errorf("https %v, own %v, %s: %s: got %q, want %q", row.https, own, row.name, row.value, got, want)
 			}
