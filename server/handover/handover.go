@@ -27,6 +27,7 @@
 package handover
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net"
@@ -129,11 +130,17 @@ func (s *set) remove(l *listener) {
 // unix.
 func Listen(network, addr string) (net.Listener, error) { return process.listen(network, addr) }
 
+// plainTCP listens without Multipath TCP, which net.Listen would use: connections would not inherit the options of the listener.
+var plainTCP = func() (c net.ListenConfig) {
+	c.SetMultipathTCP(false)
+	return c
+}()
+
 func (s *set) listen(network, addr string) (net.Listener, error) {
 	if l := s.take(network, addr); l != nil {
 		return l, nil
 	}
-	ln, err := net.Listen(network, addr)
+	ln, err := plainTCP.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,10 @@ type AcceptOptions struct {
 	Open func(*Conn) Session
 	// Max is the number of connections of this listener that may be open; more are closed at once and counted. 0: no limit.
 	Max int
+	// Unsent is how many bytes of a connection's output the kernel takes that are not even on their way to the peer; 0: as many as it
+	// likes, which is up to some MiB for a peer that reads nothing. It does not hold for Unix sockets, nor for a listener of
+	// Multipath TCP, such as net.Listen makes.
+	Unsent int
 	// Proxy, when not nil, tells whose connections must begin with a PROXY header, version 1 or 2, before anything else: Remote is then
 	// the client's address, and Peer that of the proxy. A connection without one is closed and counted; the time limit of the handshake
 	// holds. Any goroutine may call it. It is not asked about Unix sockets.
@@ -47,6 +51,9 @@ type Acceptor struct {
 // It is not gnet that accepts: there an error such as EMFILE ends the whole engine. Here it is waited out.
 func (g *Group) Accept(ln net.Listener, o AcceptOptions) (*Acceptor, error) {
 	a := &Acceptor{group: g, ln: ln, opts: o, done: make(chan struct{}), quit: make(chan struct{})}
+	if o.Unsent > 0 {
+		limitUnsent(ln, o.Unsent) // connections inherit it
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopping.Load() {

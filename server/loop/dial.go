@@ -14,16 +14,22 @@ type DialOptions struct {
 	Addr    string        // as net.Dial takes it
 	Timeout time.Duration // for name resolution, connecting and the TLS handshake together; 0 means 10 s
 	TLS     *tls.Config   // speaks TLS when not nil
+	Unsent  int           // as in AcceptOptions
 	// Dial connects in the place of net.Dialer when it is not nil, as through a proxy; Network and Addr are for the name in the
 	// certificate only then. It runs in a goroutine, ends when its context does, and returns a *net.TCPConn or *net.UnixConn.
 	Dial func(context.Context) (net.Conn, error)
 }
 
-func (o *DialOptions) connect(ctx context.Context) (net.Conn, error) {
+func (o *DialOptions) connect(ctx context.Context) (nc net.Conn, err error) {
 	if o.Dial != nil {
-		return o.Dial(ctx)
+		nc, err = o.Dial(ctx)
+	} else {
+		nc, err = (&net.Dialer{}).DialContext(ctx, o.Network, o.Addr)
 	}
-	return (&net.Dialer{}).DialContext(ctx, o.Network, o.Addr)
+	if err == nil && o.Unsent > 0 {
+		limitUnsent(nc, o.Unsent)
+	}
+	return nc, err
 }
 
 // Dial connects in a goroutine and brings the connection to l, where open gets it, or the error. Any goroutine may call it.

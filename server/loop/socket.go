@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"syscall"
+
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +34,20 @@ func (s *socket) resetOnClose() {
 	if s.fd >= 0 {
 		// A Unix socket knows no linger; it is closed all the same.
 		_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: 0})
+	}
+}
+
+// limitUnsent bounds what the kernel takes of the output of a connection, or of those that a listener accepts, before it is on its way. What
+// is no TCP socket has no such bound.
+func limitUnsent(s any, bytes int) {
+	sc, ok := s.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := sc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // it fails on a closed one, as all that follows will
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, bytes)
+		})
 	}
 }
 

@@ -165,7 +165,7 @@ func (e *Enabler) prepare() (err error) {
 // setBackend makes connections to the back end use the certificates of now. It may read files: never call it on a loop.
 func (e *Enabler) setBackend() {
 	b := &e.cfg.Backend
-	o := &loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(b.Host, strconv.Itoa(b.Port)), Timeout: dialTime}
+	o := &loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(b.Host, strconv.Itoa(b.Port)), Timeout: dialTime, Unsent: unsent}
 	if b.Unix != "" {
 		o.Network, o.Addr = "unix", b.Unix
 	}
@@ -180,6 +180,10 @@ func (e *Enabler) setBackend() {
 
 // dialTime is how long connecting to a back end or a relay may take.
 const dialTime = 10 * time.Second
+
+// unsent is how many bytes the kernel holds for a relay or a back end that takes them slowly, beside what is on its way: what waits in a
+// lane's socket delays everything that comes after it.
+const unsent = 256 << 10
 
 // Serve runs the enabler until ctx ends and it has drained.
 func (e *Enabler) Serve(ctx context.Context) {

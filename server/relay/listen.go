@@ -56,7 +56,7 @@ func (r *Relay) listenOn(addr string, secured *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	a, err := r.group.Accept(ln, loop.AcceptOptions{Max: limit, Open: r.open, TLS: secured, Proxy: r.demandsProxy})
+	a, err := r.group.Accept(ln, loop.AcceptOptions{Max: limit, Open: r.open, TLS: secured, Proxy: r.demandsProxy, Unsent: unsent})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -66,6 +66,10 @@ func (r *Relay) listenOn(addr string, secured *tls.Config) error {
 	}
 	return nil
 }
+
+// unsent is how many bytes the kernel holds for a slow client, beside what is on its way. Without a limit a thousand of them make it short of
+// memory for all connections of the machine.
+const unsent = 256 << 10
 
 // reservedDescriptors are kept for what is not a client: files, listeners, epoll instances, connections being accepted.
 const reservedDescriptors = 64
