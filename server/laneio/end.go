@@ -20,6 +20,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -32,7 +33,7 @@ import (
 type Handler interface {
 	// Packet gets every packet but ping, pong and pad. Its data is valid during the call. An error closes the lane.
 	Packet(p lane.Packet) error
-	// Writable tells that the lane takes bodies again after Full was true. Nothing may be sent before it has returned.
+	// Writable tells that the lane takes bodies again after Room was 0. Nothing may be sent before it has returned.
 	Writable()
 	// Gone is the last call. err is nil after Close or an orderly end by the other side.
 	Gone(err error)
@@ -59,7 +60,8 @@ const maxStray = 2 << 10 // bytes
 const (
 	high     = 512 << 10 // bytes of output above which bodies wait
 	low      = 128 << 10
-	large    = 8 << 10 // bytes of data that are worth going out without a copy
+	start    = 16 << 10 // bytes of each body that do not wait, up to twice as much output
+	large    = 8 << 10  // bytes of data that are worth going out without a copy
 	keepBuf  = 64 << 10
 	missable = 3 // heartbeats
 )
@@ -138,8 +140,19 @@ func (e *End) Pending() int {
 	return len(e.buf) + e.out.Pending()
 }
 
-// Full tells that bodies should wait until Writable.
-func (e *End) Full() bool { return e.out == nil || e.out.High() || len(e.buf) > high }
+// Room is how much the lane takes of a body of which sent bytes have been sent, in bytes; at 0 it should wait until Writable. The start of a
+// body has room where the rest has none: what is short should not wait for what is long.
+func (e *End) Room(sent int64) int {
+	switch {
+	case !full(e):
+		return math.MaxInt
+	case e.out != nil && sent < start && e.Pending() < 2*high:
+		return int(start - sent)
+	}
+	return 0
+}
+
+func full(e *End) bool { return e.out == nil || e.out.High() || len(e.buf) > high }
 
 // Buffer lends the packets of this turn for appending with package lane; SetBuffer takes them back.
 func (e *End) Buffer() []byte { return e.buf }

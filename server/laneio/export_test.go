@@ -4,7 +4,7 @@ import "fmt"
 
 // StateForTest shows what a lane waits for.
 func (e *End) StateForTest() string {
-	s := fmt.Sprintf("buf %d, full %v, gone %v, out pending %d", len(e.buf), e.Full(), e.gone, e.Pending())
+	s := fmt.Sprintf("buf %d, full %v, gone %v, out pending %d", len(e.buf), full(e), e.gone, e.Pending())
 	if l := e.lengthOut; l != nil {
 		s += fmt.Sprintf(", out: begun %d, left %d, owed %d, next %v, again %v", l.begun, l.left, l.owed, l.next != nil, l.again.Armed())
 	}

@@ -34,7 +34,7 @@ func (e *End) flushSpecial() {
 	}
 	wasFull := len(e.buf) > high
 	e.write(nil)
-	if wasFull && !e.closing && !e.Full() { // as in flush
+	if wasFull && !e.closing && !full(e) { // as in flush
 		e.handler.Writable()
 	}
 }

@@ -13,6 +13,7 @@ type input struct {
 	taken int                        // bytes at the front of buf that the session has taken; 0 <= taken <= len(buf)
 
 	paused     bool
+	inTurn     bool // paused by the rota, until it is its turn
 	queued     bool // is in its turn's list again
 	inData     bool
 	wantsAgain bool // asked for during Data
@@ -29,6 +30,7 @@ func (c *Conn) Unread() int {
 
 // Pause stops reading. At most one read's worth that is on its way may still be kept; Data is not called.
 func (c *Conn) Pause() {
+	c.in.inTurn = false
 	if !c.in.paused {
 		c.in.paused = true
 		c.in.setMask()
@@ -40,7 +42,7 @@ func (c *Conn) Pause() {
 func (c *Conn) Resume() {
 	switch {
 	case c.in.paused:
-		c.in.paused = false
+		c.in.paused, c.in.inTurn = false, false
 		c.in.setMask()
 		c.Again()
 	case c.in.inData:

@@ -22,6 +22,7 @@ type Loop struct {
 	// Owned by the loop.
 	conns  map[uint64]*Conn
 	turn   turn
+	rota   rota
 	wheel  wheel
 	iov    [8][]byte // scratch of Writev
 	spares spares
@@ -39,7 +40,7 @@ type Loop struct {
 
 func newLoop(g *Group, index int, el gnet.EventLoop) *Loop {
 	l := &Loop{group: g, index: index, el: el, conns: map[uint64]*Conn{}}
-	l.turn.loop, l.mail.loop = l, l
+	l.turn.loop, l.rota.loop, l.mail.loop = l, l, l
 	l.nextTick.Store(never)
 	return l
 }

@@ -176,7 +176,8 @@ func (b *backend) judge(q *http1.Response) lane.Flags {
 // connection is paused.
 func (b *backend) takeBody(in []byte) int {
 	s := b.s
-	if s.k.end.Full() {
+	room := s.k.end.Room(s.seen.downBody)
+	if room == 0 {
 		s.seen.pause(s.since(), len(in))
 		if !s.waiting {
 			s.waiting = true
@@ -186,22 +187,23 @@ func (b *backend) takeBody(in []byte) int {
 		return 0
 	}
 	if s.send.Left() == 0 {
-		s.starved = true
-		s.seen.pause(s.since(), len(in))
-		b.conn.Pause()
+		b.starve(len(in))
 		return 0
 	}
+	in = in[:min(len(in), room)]
 	if b.left == leftChunked {
 		return b.takeChunks(in)
 	}
 	in = in[:min(len(in), s.send.Left())]
 	if b.left == leftClose {
 		s.sendBody(in, 0)
+		b.more(len(in))
 		return len(in)
 	}
 	in = in[:min(int64(len(in)), b.left)]
 	if b.left -= int64(len(in)); b.left > 0 {
 		s.sendBody(in, 0)
+		b.more(len(in))
 		return len(in)
 	}
 	s.sendBody(in, lane.FlagLast)
@@ -216,11 +218,27 @@ func (s *stream) sendBody(data []byte, flags lane.Flags) {
 	s.k.shows(s, lane.OpData, data)
 }
 
+// more follows n bytes of a body of which more is to come: it is read when there is credit for it, and in turn with others.
+func (b *backend) more(n int) {
+	if b.s.send.Left() == 0 {
+		b.starve(0)
+		return
+	}
+	loop.Carried(b.conn, n)
+}
+
+// starve waits for credit, with size bytes that have come already.
+func (b *backend) starve(size int) {
+	b.s.starved = true
+	b.s.seen.pause(b.s.since(), size)
+	b.conn.Pause()
+}
+
 // takeChunks is takeBody for a chunked body. Credit counts data only, so all of in is looked at: a size line or a trailer section
 // is taken whole or not at all.
 func (b *backend) takeChunks(in []byte) int {
 	s := b.s
-	for done := 0; ; {
+	for done, sent := 0, 0; ; {
 		data, n, kind, err := b.chunks.Next(in[done:], &b.sh.e.answers)
 		if err != nil {
 			s.fail(lane.CodeBadResponse, "The body of the back-end server's answer is malformed.", 0)
@@ -234,9 +252,11 @@ func (b *backend) takeChunks(in []byte) int {
 				data, done = data[:len(data)-more], done-more
 			}
 			if len(data) == 0 {
+				b.more(0)
 				return done
 			}
 			s.sendBody(data, 0)
+			sent += len(data)
 		case http1.ChunkEnd:
 			if fields := b.chunks.Trailer(); len(fields) > 0 {
 				b.sh.head = http1.AppendTrailer(b.sh.head[:0], fields)
@@ -248,6 +268,7 @@ func (b *backend) takeChunks(in []byte) int {
 			b.finish()
 			return done
 		default:
+			b.more(sent)
 			return done
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"roundhouse/codec"
 	"roundhouse/codec/lane"
+	"roundhouse/server/loop"
 )
 
 // laneSpec is one lane to a relay server: its number, and how to get there.
@@ -249,7 +250,7 @@ func (k *link) Writable() {
 		if s.waiting && s.k == k {
 			s.waiting = false
 			if s.b != nil {
-				s.b.conn.Resume()
+				loop.ResumeInTurn(s.b.conn)
 			}
 		}
 	}

@@ -313,7 +313,7 @@ func (s *stream) granted(n uint32) error {
 	}
 	if s.starved && s.b != nil {
 		s.starved = false
-		s.b.conn.Resume()
+		loop.ResumeInTurn(s.b.conn)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"roundhouse/codec/http1"
 	"roundhouse/codec/lane"
+	"roundhouse/server/loop"
 )
 
 var errBroken = errors.New("relay: the answer cannot be completed")
@@ -13,7 +14,10 @@ var errBroken = errors.New("relay: the answer cannot be completed")
 // takeBody sends on as much of the request body at the front of in as lane and credit allow, and returns how much that was.
 // When it is nothing the connection is paused.
 func (r *request) takeBody(in []byte) int {
-	conn := r.x.client.conn
+	conn, room := r.x.client.conn, 0
+	if r.x.link != nil {
+		room = r.x.link.end.Room(r.came)
+	}
 	switch {
 	case r.wantsUpgrade && !r.x.resp.upgraded: // too early: nobody knows yet which protocol this is
 		conn.Pause()
@@ -22,7 +26,7 @@ func (r *request) takeBody(in []byte) int {
 		r.x.quota.uploadWaits(r.x):
 		conn.Pause()
 		return 0
-	case r.x.link.end.Full():
+	case room == 0:
 		begins(&r.x.seen.stallsAt, r.x.since())
 		r.waitForLane()
 		conn.Pause()
@@ -33,6 +37,7 @@ func (r *request) takeBody(in []byte) int {
 		conn.Pause()
 		return 0
 	}
+	in = in[:min(len(in), room)]
 	if !r.x.resp.upgraded && r.left < 0 {
 		return r.takeChunks(in)
 	}
@@ -40,12 +45,14 @@ func (r *request) takeBody(in []byte) int {
 	switch {
 	case r.x.resp.upgraded:
 		r.upload(in, 0)
+		loop.Carried(conn, len(in))
 		return len(in)
 	default:
 		in = in[:min(int64(len(in)), r.left)]
 		r.left -= int64(len(in))
 		if r.left > 0 {
 			r.upload(in, 0)
+			loop.Carried(conn, len(in))
 			return len(in)
 		}
 		r.upload(in, lane.FlagLast)
@@ -87,6 +94,7 @@ func (r *request) takeChunks(in []byte) int {
 			r.endChunks()
 			return done
 		default:
+			loop.Carried(r.x.client.conn, done)
 			return done
 		}
 	}
@@ -188,7 +196,7 @@ func (c *client) readOn() {
 	if c.phase == phaseBody {
 		c.rateBody() // the time that it had to wait does not count
 	}
-	c.conn.Resume()
+	loop.ResumeInTurn(c.conn)
 }
 
 // rateBody begins to measure how fast the body comes.
