@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -99,10 +100,26 @@ func (m *monitor) look(ctx context.Context) error {
 		nc = c
 	}
 	if m.e.cfg.Backend.StatusURL == "" {
-		return nil
+		return alertOf(nc)
 	}
 	if err := m.ask(nc); err != nil {
 		return fmt.Errorf("status_url: %w", err)
+	}
+	return nil
+}
+
+// alertTime is how long a back end may take to say that it does not accept our certificate, or that there is none.
+const alertTime = 200 * time.Millisecond
+
+// alertOf is what the other side has against us; nil: nothing. With TLS 1.3 the handshake has ended for us when it says so.
+func alertOf(nc net.Conn) error {
+	if _, ok := nc.(*tls.Conn); !ok {
+		return nil
+	}
+	_ = nc.SetReadDeadline(time.Now().Add(alertTime)) // fails on a closed one only
+	_, err := nc.Read(make([]byte, 1))
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "remote error" { // an alert, as crypto/tls calls it
+		return fmt.Errorf("it does not accept our side of TLS (identity of -cs): %w", err)
 	}
 	return nil
 }
@@ -166,7 +183,7 @@ func (m *monitor) set(err error) {
 	}
 	if !up {
 		m.e.log.Error("back end is down", "addr", m.e.backend.Load().Addr, "error", err,
-			"advice", "the relays send it nothing until it is up: see that it runs, and check host, port and status_url of -cs")
+			"advice", "the relays send it nothing until it is up: see that it runs, and check host, port, https and status_url of -cs")
 	} else {
 		m.e.log.Info("back end is up", "addr", m.e.backend.Load().Addr)
 	}

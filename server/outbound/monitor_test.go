@@ -3,6 +3,8 @@ package outbound_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -111,4 +113,22 @@ func TestStatusURLInDoubt(t *testing.T) {
 	if !e.Stats().Up || log.has("is down") {
 		t.Error("one answer has changed the state")
 	}
+}
+
+// TestBackendWantsCertificate has a back end that wants a certificate, and says so when the handshake has ended for the enabler: it is down.
+func TestBackendWantsCertificate(t *testing.T) {
+	ours := newAuthority(t, "Our Root")
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{ours.issue("The Back End", x509.ExtKeyUsageServerAuth)}, ClientAuth: tls.RequireAnyClientCert}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	r := startFakeRelay(t)
+	_, said := startEnablerWith(t, r, r.addr, func(c *config.Enabler) {
+		c.Backend.Host, c.Backend.Port = split(s.Listener.Addr().String())
+		c.Backend.TLS = config.TLS{HTTPS: true, TrustedCertificates: ours.file, CertificateName: "The Back End"}
+	})
+	eventually(t, "the log says what it wants", func() bool {
+		return said.has("back end is down") && said.has("it does not accept our side of TLS (identity of -cs)") && said.has("certificate required")
+	})
 }
