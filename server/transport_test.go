@@ -110,7 +110,7 @@ func TestTransportNginxGathers(t *testing.T) {
 	addr := nginxFor(t, r.addr, "proxy_request_buffering on; "+passUpgrade)
 	e := runEnablerWith(t, r, "s1", startEcho(t), "secret", via(t, addr, ""))
 	e.travels(t, r, "websocket")
-	if !e.log.has("the lane came up over another transport first") {
+	if !e.log.has("another one was first") {
 		t.Error("it does not say why:", e.log.text())
 	}
 }

@@ -2,8 +2,8 @@ package outbound
 
 import "roundhouse/codec/lane"
 
-// junctions are the connections to the back end. Any goroutine.
-func (e *Enabler) junctions() lane.Junctions {
+// junctionsOf are the connections to the back end. Any goroutine.
+func junctionsOf(e *Enabler) lane.Junctions {
 	open := e.slots.open.Load()
 	active := max(0, min(e.streams.Load()-e.slots.waiting.Load(), open)) // each has one, or will
 	return lane.Junctions{Active: uint32(active), Idle: uint32(max(0, open-active))}
@@ -22,7 +22,7 @@ func (k *link) maybeTellJunctions() bool {
 	if k.spec.number != 0 || k.up.Load() == 0 || k.isGone || !k.spec.t.counts() {
 		return false
 	}
-	if now := k.s.e.junctions(); (k.told == nil || now != *k.told) && k.end.Live() {
+	if now := junctionsOf(k.s.e); (k.told == nil || now != *k.told) && k.end.Live() {
 		k.told = &now
 		k.end.SetBuffer(lane.AppendJunctions(k.end.Buffer(), now))
 	}

@@ -37,7 +37,10 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 	introduced := false // by the relay server, since a lane was up: it has named its process
 	for {
 		bell := spec.t.bell() // before: one that rings while this lane is refused counts
-		k := e.openFirst(ctx, spec)
+		k, beaten := openFirst(ctx, e, spec)
+		if beaten != nil {
+			outliving.Go(func() { beaten.outlive(ctx) })
+		}
 		var err error
 		select {
 		case err = <-k.gone:
@@ -188,7 +191,7 @@ func (k *link) proves() {
 
 // maybeUp counts the lane when it is whole: both halves are there, the relay has said hello, and it is proved that packets pass.
 func (k *link) maybeUp() {
-	if !k.end.Live() || k.window == 0 || !k.proved && k.mustProve || k.up.Load() != 0 {
+	if !k.end.Live() || k.window == 0 || !k.proved && k.mustProve || k.up.Load() != 0 || k.retiring {
 		return
 	}
 	k.opening.Stop()
@@ -223,16 +226,24 @@ func (k *link) retire() {
 	if k.isGone || k.retiring {
 		return
 	}
-	k.retiring = true
 	if k.up.Load() == 0 {
+		k.retiring = true
 		k.end.Fail(nil)
 		return
 	}
+	k.leave()
+}
+
+// leave tells the relay that the lane wants no more requests, and ends it when what runs has ended.
+func (k *link) leave() {
+	k.retiring = true
 	k.end.SetBuffer(lane.AppendUint32(k.end.Buffer(), lane.OpGoaway, 0, 0))
-	k.end.Prove(func() {
+	heard := func() {
 		k.heard = true
+		k.opening.Stop()
 		k.maybeClose()
-	})
+	}
+	k.end.Prove(func() { k.end.Prove(heard) }) // twice: the first answer may be to a ping before the goaway
 }
 
 // maybeClose closes a retiring lane that has nothing left to do: the relay has heard our goaway, and so sends no request any more.
