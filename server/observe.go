@@ -53,6 +53,7 @@ func loopMetrics(t loop.Stats) []admin.Metric {
 		counter("rs_connections_refused_total", "Connections that were closed at once because of a limit.", t.Refused),
 		counter("rs_accept_errors_total", "Errors of accepting connections, such as too few descriptors.", t.AcceptErrors),
 		counter("rs_proxy_header_errors_total", "Connections of load balancers that did not begin with a right PROXY header.", t.BadProxies),
+		counter("rs_tls_handshake_errors_total", "Connections whose TLS handshake failed: no common version, a certificate that is not trusted, no TLS at all.", t.BadTLS),
 		counter("rs_panics_total", "Panics, each of which closed its connection. Report them.", t.Panics),
 		byLabel("rs_socket_bytes_total", "Bytes read from sockets (in) and written to them (out).", "dir",
 			map[string]int64{"in": t.BytesIn, "out": t.BytesOut}),

@@ -178,6 +178,10 @@ func (a *Acceptor) take(nc net.Conn) {
 		}
 		if a.opts.TLS != nil {
 			if err := on.handshake(g.dialing, nc, a.opts.TLS, false); err != nil {
+				if !errors.Is(err, io.EOF) { // a check, as above
+					g.stats.badHandshakes.Add(1)
+					g.log.Info("TLS handshake failed", "peer", on.c.address.Remote(), "error", err)
+				}
 				nc.Close()
 				on.lost(err)
 				return

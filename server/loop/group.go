@@ -50,7 +50,7 @@ type Group struct {
 }
 
 type groupStats struct {
-	open, opened, refused, acceptErrors, badProxies, panics atomic.Int64
+	open, opened, refused, acceptErrors, badProxies, badHandshakes, panics atomic.Int64
 }
 
 // Stats is a snapshot of a Group's counters.
@@ -60,6 +60,7 @@ type Stats struct {
 	Refused      int64 // connections closed at accept because of a limit
 	AcceptErrors int64 // errors of accept and enrolment, such as EMFILE
 	BadProxies   int64 // connections closed because they did not begin with the PROXY header that is demanded of them
+	BadTLS       int64 // accepted connections whose TLS handshake failed, but for those that said nothing
 	Panics       int64 // panics in sessions, each of which closed its connection
 	BytesIn      int64 // read from sockets
 	BytesOut     int64 // taken by sockets
@@ -115,7 +116,7 @@ func (g *Group) Next() *Loop { return g.loops[int(g.next.Add(1)-1)%len(g.loops)]
 func (g *Group) Stats() Stats {
 	s := Stats{
 		Open: g.stats.open.Load(), Opened: g.stats.opened.Load(), Refused: g.stats.refused.Load(),
-		AcceptErrors: g.stats.acceptErrors.Load(), BadProxies: g.stats.badProxies.Load(), Panics: g.stats.panics.Load(),
+		AcceptErrors: g.stats.acceptErrors.Load(), BadProxies: g.stats.badProxies.Load(), BadTLS: g.stats.badHandshakes.Load(), Panics: g.stats.panics.Load(),
 	}
 	for _, l := range g.loops {
 		s.BytesIn += l.bytesIn.Load()

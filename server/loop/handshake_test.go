@@ -25,8 +25,8 @@ func TestBadHandshake(t *testing.T) {
 		}
 	}
 	waitFor(t, "all to be forgotten", func() bool { return g.Stats().Open == 0 })
-	if n := g.Stats().Opened; n != 0 {
-		t.Errorf("%d opened", n)
+	if s := g.Stats(); s.Opened != 0 || s.BadTLS != 2 { // who says nothing is a check
+		t.Errorf("%d opened, %d handshakes failed", s.Opened, s.BadTLS)
 	}
 	echoOverTLS(t, tls.Client(dial(t, addr), clientTLS(tls.VersionTLS13)))
 }
