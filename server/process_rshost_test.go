@@ -72,7 +72,8 @@ func TestRshost(t *testing.T) {
 	if code, out = rshost(t, "-ua", "-f", file); code != 0 || !regexp.MustCompile(`/\d{6}00\.log\n$`).MatchString(out) {
 		t.Fatalf("-ua: exit code %d: %s", code, out)
 	}
-	old, err := os.ReadFile(strings.TrimSpace(out))
+	said := strings.Split(strings.TrimSpace(out), "\n") // warnings come first
+	old, err := os.ReadFile(said[len(said)-1])
 	if err != nil || !strings.Contains(string(old), "listening") || strings.Contains(string(old), "before") || strings.Contains(logged(), "listening") {
 		t.Errorf("archived: %v\n%s\n--\n%s", err, old, logged())
 	}

@@ -119,7 +119,7 @@ func TestAcceptance12(t *testing.T) {
 		t.Fatalf("admin: %+v", full)
 	}
 	d := full.Farms[0].Servers[0].Detail
-	if d == nil || !d.Token || d.Lanes != 2 || len(d.Remote) != 1 || len(full.Farms[0].Servers[2].Detail.MACs) != 1 || full.Farms[0].Counts[0].Value != 1 {
+	if d == nil || !d.Token || d.Version == "" || d.Lanes != 2 || len(d.Remote) != 1 || len(full.Farms[0].Servers[2].Detail.MACs) != 1 || full.Farms[0].Counts[0].Value != 1 {
 		t.Errorf("admin: %+v, %+v", d, full.Farms[0].Counts)
 	}
 

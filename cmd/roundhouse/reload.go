@@ -61,6 +61,9 @@ func (r *reloader) serve(ctx context.Context, s *server.Server) {
 func (r *reloader) reload(s *server.Server, rsConfig string) (server.Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.file != nil {
+		r.file.Look() // programs that rotate logs send SIGHUP when they have moved them
+	}
 	sources := r.sources
 	sources.ReadFile = readPlain
 	if rsConfig != "" {

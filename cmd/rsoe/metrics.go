@@ -33,7 +33,7 @@ func (w *watched) metrics(cfg *config.Enabler, dropped func() int64) []admin.Met
 		{Name: "rsoe_dropped_log_lines_total", Help: "Lines of the log that were dropped because the disk was slow or full.",
 			Samples: []admin.Sample{{Value: float64(lines)}}},
 	}
-	return append(append(all, m.lanes(e.Lanes())...), m.requests(&s)...)
+	return append(append(all, m.lanes(outbound.LanesOf(e))...), m.requests(&s)...)
 }
 
 // ofServer makes metrics of the back-end server that the enabler serves.

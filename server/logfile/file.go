@@ -165,6 +165,16 @@ func (f *File) lookAgain() {
 	}
 }
 
+// Look opens the path again at once if somebody has put another file there, or none: what follows is in the new file.
+func (f *File) Look() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		f.looked = time.Time{}
+		f.lookAgain()
+	}
+}
+
 // own tells whether the path leads to the file that is open.
 func (f *File) own() bool {
 	there, err := os.Stat(f.path)
@@ -184,6 +194,9 @@ func (f *File) Archive() (name string, err error) {
 	}
 	if name, err = f.putAway(archivedSuffix); err != nil {
 		return "", fmt.Errorf("logfile: %s cannot be put away: %w", f.path, err)
+	}
+	if name == "" {
+		return "", fmt.Errorf("logfile: %s was moved away by another program; it is begun anew", f.path)
 	}
 	return name, nil
 }

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,4 +48,30 @@ func TestDiskFull(t *testing.T) {
 	if got := read(t, path); got != "half\nwhole\nanother\n" {
 		t.Errorf("%q", got)
 	}
+}
+
+// TestLook: a program that rotates logs moves the file and says so: what is written from then on is in a new one.
+func TestLook(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rs.log")
+	f := open(t, path, Options{Now: newDay().now}) // the clock stands still: it is not looked again by itself
+	write(t, f, "one\n")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, f, "two\n")
+	f.Look()
+	write(t, f, "three\n")
+	if old, now := read(t, path+".1"), read(t, path); old != "one\ntwo\n" || now != "three\n" {
+		t.Errorf("%q, then %q", old, now)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := f.Archive(); err == nil || !strings.Contains(err.Error(), "moved away") {
+		t.Errorf("archived what is not there: %q, %v", name, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	f.Look()
 }

@@ -154,7 +154,7 @@ func (p *pool) warm() {
 }
 
 // warms tells whether connections are kept warm: -jsl asks for some, and they can be anybody's.
-func (e *Enabler) warms() bool { return e.cfg.SpareLow > 0 && !e.perClient }
+func warms(e *Enabler) bool { return e.cfg.SpareLow > 0 && !e.perClient }
 
 // close closes all of them.
 func (p *pool) close() {

@@ -53,11 +53,11 @@ func (s *shard) sweep() {
 	s.pool.sweep(now)
 	s.sockets.sweep(now, s.e.idleTime())
 	s.sockets.count.Store(int64(len(s.sockets.byNumber)))
-	warms := s.e.warms() && len(s.links) > 0
-	if warms {
+	warm := warms(s.e) && len(s.links) > 0
+	if warm {
 		s.pool.warm()
 	}
-	if s.tellJunctions() || warms || len(s.pool.idle)+s.pool.told+len(s.sockets.byNumber) > 0 {
+	if s.tellJunctions() || warm || len(s.pool.idle)+s.pool.told+len(s.sockets.byNumber) > 0 {
 		s.armSweep()
 	}
 }

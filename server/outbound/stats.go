@@ -226,8 +226,8 @@ type Lane struct {
 	RTT  time.Duration
 }
 
-// Lanes asks every loop for the lanes that are up. It is not called on a loop.
-func (e *Enabler) Lanes() []Lane {
+// LanesOf asks every loop for the lanes that are up. It is not called on a loop.
+func LanesOf(e *Enabler) []Lane {
 	parts := make([][]Lane, len(e.shards)) // each written by one loop
 	e.group.Each(func(l *loop.Loop) {
 		for k := range e.shards[l.Index()].links {

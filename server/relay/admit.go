@@ -13,7 +13,7 @@ import (
 
 // call is what an enabler says of itself in the fields of a request to the server URL.
 type call struct {
-	op, farm, server, token, auth, proto, run, lane, macs, instance string
+	op, farm, server, token, auth, proto, run, lane, macs, instance, version string
 
 	hashes []string // bcrypt hashes of the tokens of its server that nobody has shown yet
 }
@@ -43,6 +43,8 @@ func readCall(fields []http1.Field) (c call) {
 			c.lane = value
 		case "ias-rs-mac":
 			c.macs = value
+		case "ias-rs-oe-version":
+			c.version = value
 		case "ias-rs-instance":
 			c.instance = value
 		}
@@ -61,6 +63,7 @@ type credential struct {
 	macs    []string          // as 01-23-45-67-89-ab
 	https   bool              // how it has come
 	subject string            // of its certificate; empty: it has shown none
+	version string            // of its program, as it says; at most maxVersion bytes
 }
 
 // refusal says why an enabler is not let in. The zero value: it is.
@@ -83,7 +86,7 @@ func (k *call) admit(c *client, q *http1.Request) (as credential, no refusal) {
 	if len(k.run) > maxRun {
 		return as, refusal{failure: failOERequest, text: "Ias-Rs-Oe-Id is too long."}
 	}
-	as = credential{run: k.run, macs: readMACs(k.macs), https: c.https}
+	as = credential{run: k.run, macs: readMACs(k.macs), https: c.https, version: k.version[:min(len(k.version), maxVersion)]}
 	if c.cert != nil && !c.cert.proxy {
 		as.subject = c.cert.subject
 	}
@@ -152,6 +155,9 @@ func (as *credential) hasMAC(wanted []string) bool {
 	}
 	return false
 }
+
+// maxVersion is how much of an enabler's version is kept, in bytes.
+const maxVersion = 64
 
 // maxRun is the longest name of an enabler's run, in bytes.
 const maxRun = 64

@@ -14,6 +14,9 @@ import (
 // or the new one. Requests in flight go on; lanes stay as long as the new configuration has a place for their enablers. On an error
 // everything stays as it is.
 func (r *Relay) Reconfigure(cfg *config.Config) error {
+	if r.access.file != nil {
+		r.access.file.Look()
+	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	before := r.view.Load()

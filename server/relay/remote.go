@@ -67,7 +67,7 @@ func startRemote(c *client, q *http1.Request) {
 		answer: answer{minor: q.Minor, head: q.Head, close: !q.KeepAlive || c.s.relay.draining.Load()}}
 	call.request = (&http.Request{Method: string(q.Method), URL: target, Host: string(q.Host), Header: http.Header{}, Proto: "HTTP/1.1",
 		ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: string(c.ip)}).WithContext(context.Background())
-	for _, name := range []string{"Authorization", "Content-Type", "Origin", "Sec-Fetch-Site"} {
+	for _, name := range []string{"Authorization", "Content-Type", "User-Agent", "Origin", "Sec-Fetch-Site"} {
 		if v := fieldValue(q.Fields, strings.ToLower(name)); len(v) > 0 {
 			call.request.Header.Set(name, string(v))
 		}
@@ -130,7 +130,7 @@ func (call *remoteCall) run() {
 func (call *remoteCall) send(w *remoteAnswer) {
 	c, a := call.c, call.answer
 	a.status = max(w.status, http.StatusOK)
-	c.s.logPage(c, []byte(call.request.Method), call.path, a.status, call.began)
+	c.s.logPage(c, []byte(call.request.Method), call.path, []byte(call.request.Header.Get("User-Agent")), a.status, call.began)
 	b := appendUint(append(c.conn.Buffer(), "HTTP/1.1 "...), int64(a.status))
 	b = append(append(append(b, ' '), http.StatusText(a.status)...), crlf...)
 	var fields bytes.Buffer

@@ -205,7 +205,7 @@ func serverReport(t *tally, s *farm.Server, b *config.Backend, who Audience) sta
 	}
 	row.LastError, row.LastErrorAt = t.trouble.text, inSeconds(t.trouble.at)
 	if who == ForAdmin {
-		row.Detail = &statuspage.Detail{MACs: b.MAC, Remote: slices.Sorted(maps.Keys(t.remotes)), Lanes: t.lanes,
+		row.Detail = &statuspage.Detail{Version: t.version, MACs: b.MAC, Remote: slices.Sorted(maps.Keys(t.remotes)), Lanes: t.lanes,
 			Draining: t.draining, InFlight: t.streams, Junctions: t.pool.counts()}
 	}
 	return row

@@ -29,14 +29,14 @@ func (c *client) statusPage(q *http1.Request, who Audience) {
 	_, query, _ := bytes.Cut(q.Path, []byte{'?'})
 	asked := ParseReportQuery(string(query), who)
 	a := answer{minor: q.Minor, head: q.Head, close: !q.KeepAlive || c.s.relay.draining.Load()}
-	method, path := bytes.Clone(q.Method), bytes.Clone(q.Path)
+	method, path, agent := bytes.Clone(q.Method), bytes.Clone(q.Path), bytes.Clone(fieldValue(q.Fields, "user-agent"))
 	began := c.s.loop.Now()
 	ok := startPage(c.s.relay, asked, c.s.loop, func(status int, kind string, content []byte) {
 		if c.phase != phasePage { // it has left
 			return
 		}
 		a.status = status
-		c.s.logPage(c, method, path, status, began)
+		c.s.logPage(c, method, path, agent, status, began)
 		c.conn.SetBuffer(appendPage(c.conn.Buffer(), a, kind, content))
 		if a.close {
 			c.conn.Close()
@@ -77,13 +77,13 @@ func appendPage(dst []byte, a answer, kind string, content []byte) []byte {
 }
 
 // logPage counts and records a status page.
-func (s *shard) logPage(c *client, method, path []byte, status int, began time.Time) {
+func (s *shard) logPage(c *client, method, path, agent []byte, status int, began time.Time) {
 	s.stats.farmless.answered(methodIndex(method), status)
 	form, ok := s.records(nil, nil)
 	if !ok {
 		return
 	}
 	s.recorded = record{at: began, total: s.loop.Now().Sub(began), loop: s.loop.Index(), client: c, x: &noExchange, status: status,
-		method: method, path: path}
+		method: method, path: path, agent: agent}
 	s.record(form)
 }

@@ -198,6 +198,7 @@ type tally struct {
 	pool                            pool                // the last word on it
 	ejected                         bool                // on some loop
 	trouble                         trouble             // the last one
+	version                         string              // of its enabler; of one lane, where they differ
 	remotes                         map[string]bool     // addresses that lanes come from; at most maxRemotes
 }
 
@@ -279,6 +280,7 @@ func (t *tally) count(l *link) {
 	t.rtt = max(t.rtt, l.end.RTT())
 	t.since = earlier(t.since, l.end.Since())
 	t.ejected = t.ejected || l.server != nil && l.s.roster.Ejected(l.server, l.s.loop.Now())
+	t.version = l.as.version
 	if addr, _, err := net.SplitHostPort(l.remote); err == nil {
 		t.addRemote(addr)
 	}
@@ -288,6 +290,7 @@ func (t *tally) count(l *link) {
 func (t *tally) add(o *tally) {
 	t.lanes += o.lanes
 	t.ejected = t.ejected || o.ejected
+	t.version = cmp.Or(t.version, o.version)
 	if o.trouble.at.After(t.trouble.at) {
 		t.trouble = o.trouble
 	}
