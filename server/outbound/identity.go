@@ -76,7 +76,7 @@ func (e *Enabler) sign(p purpose) string {
 const clockSlack = 30 * time.Second
 
 // correctClock goes by the clock of a relay that has refused us, if it differs from ours: it may be for that. False: it does not.
-func (e *Enabler) correctClock(err error) bool {
+func correctClock(e *Enabler, err error) bool {
 	var r *refusal
 	if !errors.As(err, &r) || r.status != http.StatusUnauthorized || r.number == 0 || r.date.IsZero() {
 		return false

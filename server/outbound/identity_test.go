@@ -82,7 +82,7 @@ func TestClockCorrection(t *testing.T) {
 		}
 		for range 3 {
 			_, err := e.fetchPeers(t.Context(), 0)
-			if e.correctClock(err) {
+			if correctClock(e, err) {
 				_, err = e.fetchPeers(t.Context(), 0)
 			}
 			if err != nil {
@@ -92,7 +92,7 @@ func TestClockCorrection(t *testing.T) {
 		if refused.Load() != want || calls.Load() != 3+want {
 			t.Errorf("%v ahead: %d calls, %d refused", ahead, calls.Load(), refused.Load())
 		}
-		if e.correctClock(&refusal{status: http.StatusUnauthorized, number: numberUnauthorized, date: time.Now().Add(ahead)}) {
+		if correctClock(e, &refusal{status: http.StatusUnauthorized, number: numberUnauthorized, date: time.Now().Add(ahead)}) {
 			t.Errorf("%v ahead: corrected by what it knows", ahead)
 		}
 		s.Close()

@@ -63,7 +63,7 @@ func (e *Enabler) keepLane(ctx context.Context, spec laneSpec) {
 			<-k.gone
 			return
 		}
-		e.correctClock(err)
+		correctClock(e, err)
 		e.showToken(err, e.cfg.Relays[spec.i].HTTPS)
 		introduced = introduced && k.up.Load() == 0
 		if spec.t.met(err) && !introduced {

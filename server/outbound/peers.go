@@ -76,7 +76,7 @@ func (e *Enabler) keepRelay(ctx context.Context, i int) {
 	pause := newBackoff(e.cfg.Retry)
 	for {
 		list, err := e.fetchPeers(ctx, i)
-		if e.correctClock(err) || e.showToken(err, e.cfg.Relays[i].HTTPS) {
+		if correctClock(e, err) || e.showToken(err, e.cfg.Relays[i].HTTPS) {
 			list, err = e.fetchPeers(ctx, i)
 		}
 		wait := refreshTime

@@ -196,7 +196,7 @@ func (c *client) begin(q *http1.Request) {
 	}
 	c.s.stats.requests.Add(1)
 	if to.bare && asksPage(q) {
-		c.statusPage(q, ForClients)
+		statusPage(c, q, ForClients)
 		return
 	}
 	if to.kind == routeNone && isRemote(c, q) {

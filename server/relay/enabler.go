@@ -14,7 +14,7 @@ import (
 func (c *client) enabler(q *http1.Request) {
 	k := readCall(q.Fields)
 	if k.op == "" && asksPage(q) {
-		c.statusPage(q, ForBackends)
+		statusPage(c, q, ForBackends)
 		return
 	}
 	as, no, waits := k.judge(c, q)

@@ -25,7 +25,7 @@ func isBare(rest []byte) bool {
 }
 
 // statusPage answers with a status page. It takes all loops to make one, so the connection is not read until it is there.
-func (c *client) statusPage(q *http1.Request, who Audience) {
+func statusPage(c *client, q *http1.Request, who Audience) {
 	_, query, _ := bytes.Cut(q.Path, []byte{'?'})
 	asked := ParseReportQuery(string(query), who)
 	a := answer{minor: q.Minor, head: q.Head, close: !q.KeepAlive || c.s.relay.draining.Load()}
