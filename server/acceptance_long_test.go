@@ -35,39 +35,9 @@ func TestAcceptance11(t *testing.T) {
 		<-gate
 		fmt.Fprint(w, "news")
 	})
-	mux.HandleFunc("/events", func(w http.ResponseWriter, q *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		tick := time.NewTicker(min(time.Second, idle/10))
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			fmt.Fprintf(w, "data: %d\n\n", n)
-			w.(http.Flusher).Flush()
-			select {
-			case <-q.Context().Done():
-				return
-			case <-tick.C:
-			}
-		}
-	})
-	mux.HandleFunc("/ws", func(w http.ResponseWriter, q *http.Request) {
-		c, err := websocket.Accept(w, q, nil)
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		for { // echoes
-			kind, b, err := c.Read(q.Context())
-			if err != nil || c.Write(q.Context(), kind, b) != nil {
-				return
-			}
-		}
-	})
-	mux.HandleFunc("/large", func(w http.ResponseWriter, q *http.Request) {
-		sum := sha256.New()
-		n, _ := io.Copy(sum, q.Body) // what is missing shows in the sum
-		w.Header().Set("Request-Sum", fmt.Sprintf("%d %x", n, sum.Sum(nil)))
-		_, _ = io.CopyN(w, noise(size), size)
-	})
+	mux.HandleFunc("/events", serveEvents(min(time.Second, idle/10)))
+	mux.HandleFunc("/ws", serveEcho)
+	mux.HandleFunc("/large", serveLarge(size))
 	startEnabler(t, r, "s1", startBackend(t, mux.ServeHTTP))
 
 	ctx := t.Context()
@@ -126,6 +96,49 @@ func TestAcceptance11(t *testing.T) {
 	t.Logf("%d polls, %d answered; %d pings and events; %d MB each way", polls, answered, pings, size>>20)
 }
 
+// serveEvents sends a numbered event every so often until the client leaves.
+func serveEvents(every time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			fmt.Fprintf(w, "data: %d\n\n", n)
+			w.(http.Flusher).Flush()
+			select {
+			case <-q.Context().Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}
+}
+
+// serveEcho is a WebSocket that sends back what comes.
+func serveEcho(w http.ResponseWriter, q *http.Request) {
+	c, err := websocket.Accept(w, q, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, b, err := c.Read(q.Context())
+		if err != nil || c.Write(q.Context(), kind, b) != nil {
+			return
+		}
+	}
+}
+
+// serveLarge answers with noise, and with the sum of what came.
+func serveLarge(size int64) http.HandlerFunc {
+	return func(w http.ResponseWriter, q *http.Request) {
+		sum := sha256.New()
+		n, _ := io.Copy(sum, q.Body) // what is missing shows in the sum
+		w.Header().Set("Request-Sum", fmt.Sprintf("%d %x", n, sum.Sum(nil)))
+		_, _ = io.CopyN(w, noise(size), size)
+	}
+}
+
 func ping(t testing.TB, ws *websocket.Conn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -138,24 +151,31 @@ func ping(t testing.TB, ws *websocket.Conn) {
 // large sends and receives a body of so many bytes at the same time.
 func large(t testing.TB, url string, size int64) {
 	t.Helper()
+	if err := tryLarge(url, size); err != nil {
+		t.Error(err)
+	}
+}
+
+func tryLarge(url string, size int64) error {
 	sum := sha256.New()
 	q, err := http.NewRequest("POST", url, io.TeeReader(io.LimitReader(noise(size), size), sum))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	q.ContentLength = size
 	resp, err := http.DefaultTransport.RoundTrip(q)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer resp.Body.Close()
 	got := sha256.New()
 	n, err := io.Copy(got, resp.Body)
 	want := fmt.Sprintf("%d %x", size, sum.Sum(nil))
 	if up := resp.Header.Get("Request-Sum"); err != nil || up != want {
-		t.Errorf("up: %s, want %s; %v", up, want, err)
+		return fmt.Errorf("up: %s, want %s; %v", up, want, err)
 	}
 	if down := fmt.Sprintf("%d %x", n, got.Sum(nil)); down != want { // the same noise
-		t.Errorf("down: %s, want %s", down, want)
+		return fmt.Errorf("down: %s, want %s", down, want)
 	}
+	return nil
 }

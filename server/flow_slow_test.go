@@ -96,28 +96,7 @@ type wellspring struct {
 func startWellspring(t testing.TB) *wellspring {
 	t.Helper()
 	s := &wellspring{gate: make(chan struct{})}
-	b := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		s.open.Add(1)
-		defer s.open.Add(-1)
-		size, err := strconv.ParseInt(q.URL.Path[1:], 10, 64)
-		switch {
-		case q.Method == "POST":
-			select {
-			case <-s.gate:
-			case <-q.Context().Done():
-			}
-			sum := sha256.New()
-			_, _ = io.Copy(io.MultiWriter(sum, countTo{&s.read}), q.Body) // a short body has another hash
-			fmt.Fprintf(w, "%x", sum.Sum(nil))
-		case err == nil:
-			if q.URL.RawQuery != "chunked" {
-				w.Header().Set("Content-Length", q.URL.Path[1:])
-			}
-			_, _ = io.Copy(io.MultiWriter(w, countTo{&s.written}), &pattern{left: size}) // the client has gone
-		default:
-			fmt.Fprint(w, "fast")
-		}
-	}))
+	b := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	// A thousand that nobody reads must not use up what the kernel gives to all sockets of a machine.
 	b.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10) // else it is larger
@@ -127,6 +106,29 @@ func startWellspring(t testing.TB) *wellspring {
 	t.Cleanup(b.Close)
 	s.addr = b.Listener.Addr().String()
 	return s
+}
+
+func (s *wellspring) serve(w http.ResponseWriter, q *http.Request) {
+	s.open.Add(1)
+	defer s.open.Add(-1)
+	size, err := strconv.ParseInt(q.URL.Path[1:], 10, 64)
+	switch {
+	case q.Method == "POST":
+		select {
+		case <-s.gate:
+		case <-q.Context().Done():
+		}
+		sum := sha256.New()
+		_, _ = io.Copy(io.MultiWriter(sum, countTo{&s.read}), q.Body) // a short body has another hash
+		fmt.Fprintf(w, "%x", sum.Sum(nil))
+	case err == nil:
+		if q.URL.RawQuery != "chunked" {
+			w.Header().Set("Content-Length", q.URL.Path[1:])
+		}
+		_, _ = io.Copy(io.MultiWriter(w, countTo{&s.written}), &pattern{left: size}) // the client has gone
+	default:
+		fmt.Fprint(w, "fast")
+	}
 }
 
 // countTo counts what is written.

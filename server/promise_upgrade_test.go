@@ -92,9 +92,10 @@ type sumLoad struct {
 	sent, answered, failed atomic.Int64
 	first                  sync.Once
 	why                    string // of the first failure
+	over                   atomic.Bool
 }
 
-// run sends n requests by so many clients, of which one in eight is a POST.
+// run sends n requests by so many clients, of which one in eight is a POST; fewer when it is over.
 func (l *sumLoad) run(n, clients int) {
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	defer transport.CloseIdleConnections()
@@ -102,7 +103,7 @@ func (l *sumLoad) run(n, clients int) {
 	next := new(atomic.Int64)
 	for range clients {
 		wg.Go(func() {
-			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+			for i := next.Add(1); i <= int64(n) && !l.over.Load(); i = next.Add(1) {
 				l.sent.Add(1)
 				if err := l.one(transport, i); err != nil {
 					l.failed.Add(1)
@@ -118,19 +119,14 @@ func (l *sumLoad) run(n, clients int) {
 
 // during sends requests by so many clients while f runs.
 func (l *sumLoad) during(clients int, f func()) {
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() { // ends with stop
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				l.run(2000, clients)
-			}
+	l.over.Store(false)
+	var load sync.WaitGroup
+	load.Go(func() { // ends when it is over
+		for !l.over.Load() {
+			l.run(2000, clients)
 		}
-	}()
-	defer func() { close(stop); <-done }()
+	})
+	defer func() { l.over.Store(true); load.Wait() }()
 	f()
 }
 

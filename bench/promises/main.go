@@ -2,6 +2,7 @@
 //
 //	go run ./bench/promises                               all that there are, one after the other: hours
 //	go run ./bench/promises -only 4,26                    some of them
+//	go run ./bench/promises -only 24 -soak 8h             the soak for as long as it is promised; else it lasts 3 minutes
 //	go run ./bench/promises -short                        as the ordinary test suite runs them: minutes
 //	go run ./bench/promises -results bench/RESULTS.md     write the report over its section of that file
 //
@@ -33,6 +34,7 @@ import (
 const (
 	heading = "## Promises of the relay door, at full length"
 	fullEnv = "ROUNDHOUSE_TEST_FULL=1"
+	soakEnv = "ROUNDHOUSE_TEST_SOAK="
 )
 
 // titles are what is promised.
@@ -40,16 +42,17 @@ var titles = map[int]string{
 	1: "an upgrade of the binary loses nothing", 2: "a reload loses nothing and leaks nothing", 3: "lanes move at an upgrade",
 	4: "SIGTERM drains", 5: "a back end that dies in mid-body is seen", 6: "descriptor exhaustion is survived", 7: "memory has a ceiling",
 	8: "slow attackers are cut", 9: "overload degrades", 10: "no request smuggling", 12: "identity cannot be forged",
-	25: "certificates rotate", 26: "it works behind a load balancer", 27: "looking costs little",
+	24: "soak", 25: "certificates rotate", 26: "it works behind a load balancer", 27: "looking costs little",
 }
 
 // defaults are the promises of the relay door, less 27, which is a benchmark's: go run ./bench/relay -looking.
-var defaults = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 25, 26}
+var defaults = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 24, 25, 26}
 
 type options struct {
 	only    []int // empty: defaults, as far as there are tests
 	short   bool
-	timeout time.Duration // of one promise
+	timeout time.Duration // of one promise, besides the soak
+	soak    time.Duration
 	results string
 }
 
@@ -75,7 +78,8 @@ func parseFlags(args []string) (*options, error) {
 	fs := flag.NewFlagSet("promises", flag.ContinueOnError)
 	only := fs.String("only", "", "numbers of promises, with commas between them (default: all of the relay door)")
 	fs.BoolVar(&o.short, "short", false, "the short runs")
-	fs.DurationVar(&o.timeout, "timeout", time.Hour, "longest time for one promise")
+	fs.DurationVar(&o.timeout, "timeout", time.Hour, "longest time for one promise, besides -soak")
+	fs.DurationVar(&o.soak, "soak", 3*time.Minute, "how long the soak of promise 24 lasts; 8h is what is promised")
 	fs.StringVar(&o.results, "results", "", "write the report over its section of this file")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
@@ -83,8 +87,8 @@ func parseFlags(args []string) (*options, error) {
 	if o.short && o.results != "" {
 		return nil, errors.New("-results is for full runs: not with -short")
 	}
-	if fs.NArg() > 0 || o.timeout <= 0 {
-		return nil, errors.New("there are no arguments, and -timeout must be above 0")
+	if fs.NArg() > 0 || o.timeout <= 0 || o.soak <= 0 {
+		return nil, errors.New("there are no arguments, and -timeout and -soak must be above 0")
 	}
 	if *only == "" {
 		return o, nil
@@ -178,11 +182,12 @@ type event struct{ Action, Test, Output string }
 // run runs the tests of a promise. The error is not about them.
 func (out *outcome) run(ctx context.Context, o *options) error {
 	cmd := exec.CommandContext(ctx, "go", "test", "roundhouse/server", "-json", "-v", "-count=1",
-		"-run", fmt.Sprintf("^TestPromise%02d", out.promise), "-timeout", o.timeout.String())
+		"-run", fmt.Sprintf("^TestPromise%02d", out.promise), "-timeout", (o.timeout + o.soak).String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its tests, and they their programs
 	cmd.WaitDelay = 10 * time.Second
+	cmd.Env = append(os.Environ(), soakEnv+o.soak.String())
 	if !o.short {
-		cmd.Env = append(os.Environ(), fullEnv)
+		cmd.Env = append(cmd.Env, fullEnv)
 	}
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -216,7 +221,7 @@ func (out *outcome) run(ctx context.Context, o *options) error {
 
 var (
 	logLine = regexp.MustCompile(`^\s+\w+_test\.go:\d+: (.*)$`)
-	figures = regexp.MustCompile(`\d.*\b(sent|answered|lost|refused|broken|drains|upgrades|reloads|rotations|cases|rows|connections|RSS|p99|per cent|%)`)
+	figures = regexp.MustCompile(`\d.*\b(sent|answered|lost|refused|broken|drains|upgrades|reloads|rotations|slope|cases|rows|connections|RSS|p99|per cent|%)`)
 )
 
 // take notes what an event says.
