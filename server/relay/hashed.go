@@ -93,8 +93,8 @@ func (h *hashed) search(r *Relay, hashes []string, token string) (right, done bo
 	return false, true
 }
 
-// compareToken has a call wait until its token has been compared. It is judged again when the token was right.
-func (c *client) compareToken(k *call, as credential, who suspect) {
+// compareToken has the call wait until its token has been compared. It is judged again when the token was right.
+func (k *call) compareToken(c *client, as credential, who suspect) {
 	r, run := c.s.relay, k.run
 	c.inquire(*k, as, func(tell func(refusal)) {
 		r.gate.hashed.compare(r, k.hashes, k.token, func(right, done bool) {

@@ -50,7 +50,7 @@ func (k *call) judge(c *client, q *http1.Request) (as credential, no refusal, wa
 	as, no = k.admit(c, q)
 	name := k.name()
 	if no.failure == failOEToken && k.auth == "" {
-		c.compareToken(k, as, suspect{addr: wholeAddr(c.judgedBy(q)), server: name})
+		k.compareToken(c, as, suspect{addr: wholeAddr(c.judgedBy(q)), server: name})
 		return as, no, true
 	}
 	if server, _ := c.s.view.server(k.farm, k.server); no.failure == nil && server == nil { // one that auto_config lets in
