@@ -1,6 +1,8 @@
 # Thin targets over the go tool. Each has its help line after ##.
 
 FUZZTIME    ?= 200000x
+# For the tests of one package, which may wait for a busy machine. Those of the server take five minutes on one with nothing else to do.
+TIMEOUT     := 90m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
@@ -24,11 +26,11 @@ build: ## build bin/roundhouse and bin/rsoe, and link bin/rshost and bin/rsoe2
 	@ln -sf rsoe bin/rsoe2
 
 test: tools ## run all tests, with the race detector and in random order
-	@go test -race -shuffle=on ./...
+	@go test -race -shuffle=on -timeout=$(TIMEOUT) ./...
 	@go test -run Allocates ./server
 
 race: tools ## run all tests three times over, to give races a chance to show
-	@go test -race -shuffle=on -count=3 ./...
+	@go test -race -shuffle=on -count=3 -timeout=$(TIMEOUT) ./...
 
 fuzz: ## run every fuzz target FUZZTIME times (200000x)
 	@targets=$$(go test -list '^Fuzz' ./fuzz | grep '^Fuzz') || exit 1; \

@@ -97,7 +97,11 @@ func (b *bay) run(e *Engine, w *Waiter, now int64) {
 	e.alone = w.Alone
 	if e.running == 1 {
 		e.setPhase(Active, now)
-		e.clock.limitRun(b.shard.pool.Limits().RunLimit(w.Mode), now)
+		limits := b.shard.pool.Limits()
+		e.clock.limitRun(limits.RunLimit(w.Mode), now)
+		if limits.SpareEngines > 0 { // no Tick may be due for long: it has idled
+			b.shard.alarm.by(now + spareTick)
+		}
 	}
 	if e.term.served == 0 { // it has come up: should this request end it, that is not the next one's fault
 		b.line.failures.Store(0)

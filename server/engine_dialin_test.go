@@ -99,7 +99,7 @@ func TestEngineDialIn(t *testing.T) {
 
 // TestEngineDialInApplications has engines for different applications.
 func TestEngineDialInApplications(t *testing.T) {
-	s, at := startDialIn(t, func(cfg *config.Config) { cfg.Engine.Defaults.QueueTimeout = time.Second })
+	s, at := startDialIn(t, func(cfg *config.Config) { cfg.Engine.Defaults.QueueTimeout = 3 * time.Second })
 	dialIn(t, "upper", at, dialInToken, "--apps", "first,second")
 	dialIn(t, "echo", at, dialInToken, "--apps", "THIRD")
 	s.dialledIn(2)
@@ -170,7 +170,7 @@ func TestEngineDialInLost(t *testing.T) {
 // TestEngineDialInNotKilled stops an engine by force that ignores everything: the server ends its connection and no more.
 func TestEngineDialInNotKilled(t *testing.T) {
 	s, at := startDialIn(t, func(cfg *config.Config) {
-		cfg.Engine.Pool.MaxRunTime = 100 * time.Millisecond
+		cfg.Engine.Pool.MaxRunTime = time.Second
 		cfg.Engine.Process.BreakTimeout, cfg.Engine.Process.KillTimeout = 50*time.Millisecond, 50*time.Millisecond
 	})
 	e := dialIn(t, "mix", at, dialInToken)

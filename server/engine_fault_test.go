@@ -146,15 +146,15 @@ func TestEngine14CrashLoop(t *testing.T) {
 	}
 	more := len(noted(starts)) - before
 	t.Logf("%d starts until the client was told, %d in the second after it, %d requests refused meanwhile", before, more, refused)
-	if more > 8 {
-		t.Errorf("%d starts in a second, with a pause of 300ms between them", more)
+	if took := time.Since(began); more > 4+int(took/(150*time.Millisecond)) {
+		t.Errorf("%d starts in %v, with a pause of 300ms between them", more, took)
 	}
 	s.logged("engines do not come up")
 	s.logged("an engine has ended", "exit status 3", "broken")
 	rewrite(t, cure, "")
 	began = time.Now()
 	eventually(t, "engines come up", func() bool { got, err := execute(c, "a"); return err == nil && got == "a" })
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > slack {
 		t.Errorf("it took %v", took)
 	}
 	answers(t, other, "b", "b")
@@ -261,7 +261,7 @@ func TestEngine17OnDisconnect(t *testing.T) {
 			stays := connect(t, s.addr, block)
 			old := output(t, stays, "pid")
 			c := s.login("0")
-			c.send("3^slow^1s^")
+			c.send("3^slow^3s^")
 			s.flush(probes)
 			s.eventuallyRows("it runs", func(rows []engineRow) bool { return enginesIn(rows, "active") == 1 })
 			if err := c.conn.SetLinger(0); err != nil { // a mere end of its side may mean that it waits for the reply
@@ -271,7 +271,7 @@ func TestEngine17OnDisconnect(t *testing.T) {
 			began := time.Now()
 			pid := output(t, stays, "pid")
 			took := time.Since(began)
-			if (pid != old) != row.dies || (took > 800*time.Millisecond) != row.finishes {
+			if (pid != old) != row.dies || (took > 2*time.Second) != row.finishes {
 				t.Errorf("process %s, then %s; free after %v", old, pid, took)
 			}
 		})
@@ -375,7 +375,7 @@ func ignoreUnknown(err error) error {
 
 // TestEngineFaults sends bad requests among many good ones: they harm nobody else, and their engines are replaced at once.
 func TestEngineFaults(t *testing.T) {
-	requests := 5000
+	requests := 3000
 	if isFull() {
 		requests = 100_000
 	}
@@ -384,7 +384,7 @@ func TestEngineFaults(t *testing.T) {
 	s := startEngines(t, func(cfg *config.Config) {
 		withEngine(cfg, command)
 		p := &cfg.Engine.Pool
-		p.MaxEngines, p.MaxRunTime, p.MaxMemory, p.IdleCheck = slots, 500*time.Millisecond, 100<<20, 50*time.Millisecond
+		p.MaxEngines, p.MaxRunTime, p.MaxMemory, p.IdleCheck = slots, 2*time.Second, 100<<20, 50*time.Millisecond
 		cfg.Engine.Process.BreakTimeout, cfg.Engine.Process.KillTimeout = 50*time.Millisecond, 50*time.Millisecond
 	})
 	bad := []struct {
@@ -462,7 +462,7 @@ func TestEngineReplaced(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("an engine is replaced after %v (median), %v at most, of %d", took[len(took)/2], took[len(took)-1], len(took))
-	if took[len(took)/2] > time.Second {
+	if took[len(took)/2] > slack {
 		t.Error("that is too long; 200ms are promised on a machine with nothing else to do")
 	}
 }

@@ -51,6 +51,7 @@ func startEngines(t testing.TB, change func(*config.Config)) *engineUnderTest {
 	cfg.DrainGrace = 0
 	cfg.Engine.Listen = []string{"127.0.0.1:0"}
 	cfg.Engine.ControlPassword = controlPassword
+	cfg.Engine.Client.PollInterval = time.Minute // else a client in a dialogue is told after a second that its call still runs
 	cfg.Engine.Process.StopTimeout = 2 * time.Second
 	cfg.Engine.Process.BreakTimeout = 2 * time.Second
 	cfg.Engine.Process.KillTimeout = time.Second

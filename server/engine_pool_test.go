@@ -211,7 +211,7 @@ func TestEngine06StealAfter(t *testing.T) {
 	began := time.Now()
 	answers(t, c, "mine", "echo", "mine")
 	t.Logf("the other login was served after %v", time.Since(began).Round(time.Millisecond))
-	if took := time.Since(began); took < 100*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 100*time.Millisecond || took > 100*time.Millisecond+slack {
 		t.Errorf("it was served after %v, StealAfter is 100ms", took)
 	}
 	from := served.Load()
@@ -233,7 +233,7 @@ func TestEngine07QueueLimits(t *testing.T) {
 	s.flush(probes)
 	began := time.Now()
 	slow.talk("3^echo^a^", "11^Timed out waiting for an engine^")
-	if took := time.Since(began); took < 100*time.Millisecond || took > 2*time.Second {
+	if took := time.Since(began); took < 100*time.Millisecond || took > 100*time.Millisecond+slack {
 		t.Errorf("the wait of at most 100ms took %v", took)
 	}
 	second.send("3^echo^second^")

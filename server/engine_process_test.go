@@ -49,7 +49,7 @@ func TestEngine07IdleTimeout(t *testing.T) {
 // TestEngine07TimerProc runs a procedure on an idle engine, which does not keep it alive; one that fails ends the engine.
 func TestEngine07TimerProc(t *testing.T) {
 	timers := func(cfg *config.Config) {
-		cfg.Engine.Defaults.TimerProc, cfg.Engine.Pool.IdleCheck, cfg.Engine.Pool.IdleTimeout = "TP", 20*time.Millisecond, 300*time.Millisecond
+		cfg.Engine.Defaults.TimerProc, cfg.Engine.Pool.IdleCheck, cfg.Engine.Pool.IdleTimeout = "TP", 20*time.Millisecond, 2*time.Second
 	}
 	t.Run("runs", func(t *testing.T) {
 		s, file := recording(t, timers)
@@ -68,7 +68,7 @@ func TestEngine07TimerProc(t *testing.T) {
 		s.logged("a procedure failed", "kind=timer", "procedure=TP")
 		eventually(t, "the engine ends", func() bool { return output(t, c, "pid") != old })
 		began := time.Now()
-		if err := s.stop(); err != nil || time.Since(began) > 10*time.Second {
+		if err := s.stop(); err != nil || time.Since(began) > slack {
 			t.Errorf("the server stopped after %v: %v", time.Since(began), err)
 		}
 	})
@@ -76,7 +76,7 @@ func TestEngine07TimerProc(t *testing.T) {
 		s, file := recording(t, timers, "slow-timer")
 		c := connect(t, s.addr, block)
 		answers(t, c, "a", "echo", "a")
-		eventually(t, "the timer runs", func() bool { return len(noted(file)) == 1 })
+		eventually(t, "the timer runs", func() bool { return len(noted(file)) >= 1 })
 		answers(t, c, "a", "echo", "a") // waits for it
 		if lines := noted(file); len(lines) > 2 {
 			t.Errorf("it ran again beside itself: %v", lines)
@@ -153,8 +153,8 @@ func TestEngine07MaxUpTime(t *testing.T) {
 // TestEngine07MaxRunTime ends requests that take too long, with all steps of the ladder.
 func TestEngine07MaxRunTime(t *testing.T) {
 	short := func(cfg *config.Config) {
-		cfg.Engine.Pool.MaxRunTime = 400 * time.Millisecond
-		cfg.Engine.Process.BreakTimeout, cfg.Engine.Process.KillTimeout = 100*time.Millisecond, 100*time.Millisecond
+		cfg.Engine.Pool.MaxRunTime = time.Second
+		cfg.Engine.Process.BreakTimeout, cfg.Engine.Process.KillTimeout = 100*time.Millisecond, time.Second
 	}
 	dir := t.TempDir()
 	const text = "Maximum run time exceeded"
@@ -173,7 +173,7 @@ func TestEngine07MaxRunTime(t *testing.T) {
 			old := output(t, c, "pid")
 			began := time.Now()
 			fails(t, c, text, row.params...)
-			if took := time.Since(began); took < 400*time.Millisecond || took > 5*time.Second {
+			if took := time.Since(began); took < time.Second || took > time.Second+slack {
 				t.Errorf("it took %v", took)
 			}
 			if next := output(t, c, "pid"); next == old {
@@ -198,7 +198,7 @@ func TestEngine07MaxRunTimeBroken(t *testing.T) {
 	s := startEngines(t, func(cfg *config.Config) {
 		withEngine(cfg, "sh "+script)
 		cfg.Engine.Defaults.Procedure = "SLOW"
-		cfg.Engine.Pool.MaxRunTime, cfg.Engine.Pool.MaxEngines = 500*time.Millisecond, 1
+		cfg.Engine.Pool.MaxRunTime, cfg.Engine.Pool.MaxEngines = 1500*time.Millisecond, 1
 	})
 	c := connect(t, s.addr, block)
 	answers(t, c, "slept", "0")
@@ -215,7 +215,7 @@ func TestEngine07MaxRunTimeBroken(t *testing.T) {
 
 // TestEngine07Deadline has an engine that keeps to the deadline it is told: it lives on, whoever of the two tells the client first.
 func TestEngine07Deadline(t *testing.T) {
-	s, _ := recording(t, func(cfg *config.Config) { cfg.Engine.Pool.MaxRunTime = 300 * time.Millisecond })
+	s, _ := recording(t, func(cfg *config.Config) { cfg.Engine.Pool.MaxRunTime = 700 * time.Millisecond })
 	c := connect(t, s.addr, block)
 	for range 3 {
 		if _, err := execute(c, "slow", "1h"); !isAnswer(err, "Deadline exceeded") && !isAnswer(err, "Maximum run time exceeded") {

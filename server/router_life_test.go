@@ -18,18 +18,18 @@ import (
 
 // TestRouterConnectTimeout ends connections on which nobody introduces himself.
 func TestRouterConnectTimeout(t *testing.T) {
-	s := startRouter(t, func(c *config.Config) { c.Router.Client.ConnectTimeout = 100 * time.Millisecond })
+	s := startRouter(t, func(c *config.Config) { c.Router.Client.ConnectTimeout = 500 * time.Millisecond })
 	silent, half, known := s.dialRT(), s.dialRT(), s.joinRT("")
 	if err := half.write([]byte(helloFrame("")[:20])); err != nil {
 		t.Fatal(err)
 	}
-	silent.ends(message.CodeTimeout, "introduced", "100ms")
+	silent.ends(message.CodeTimeout, "introduced", "500ms")
 	half.ends(message.CodeTimeout)
 	s.logged("connection ended by the server", "kind=late")
 	s.wantMetrics(map[string]string{`router_cuts_total{reason="late"}`: "2"})
 	known.sync() // as often as it likes
 	nats := s.dialNATS()
-	idleFor(200 * time.Millisecond)
+	idleFor(700 * time.Millisecond)
 	known.sync()
 	nats.sync() // of a NATS client nothing is asked here
 }
@@ -37,7 +37,7 @@ func TestRouterConnectTimeout(t *testing.T) {
 // TestRouterKeepAlive asks silent clients whether they live, and ends those that do not answer.
 func TestRouterKeepAlive(t *testing.T) {
 	s := startRouter(t, func(c *config.Config) {
-		c.Router.Client.ReadTimeout, c.Router.Client.KeepAliveTimeout = 50*time.Millisecond, 400*time.Millisecond
+		c.Router.Client.ReadTimeout, c.Router.Client.KeepAliveTimeout = 50*time.Millisecond, time.Second
 	})
 	lives, talks, mute := s.joinRT(""), s.joinRT(""), s.joinRT("")
 	if lives.welcome.KeepAlive != 50*time.Millisecond {
@@ -64,7 +64,7 @@ func TestRouterKeepAlive(t *testing.T) {
 	if m := talks.read(); m.Type != message.TypeKeepAliveCall {
 		t.Fatalf("%v", m.Type)
 	}
-	idleFor(time.Second)
+	idleFor(1500 * time.Millisecond)
 	select {
 	case <-done:
 		t.Error("the one that answers was cut")
@@ -77,7 +77,7 @@ func TestRouterKeepAlive(t *testing.T) {
 
 // TestNATSStale pings silent NATS clients, and ends those that do not answer.
 func TestNATSStale(t *testing.T) {
-	s := startRouter(t, func(c *config.Config) { c.Router.NATS.PingInterval, c.Router.NATS.PingMax = 100*time.Millisecond, 2 })
+	s := startRouter(t, func(c *config.Config) { c.Router.NATS.PingInterval, c.Router.NATS.PingMax = 400*time.Millisecond, 2 })
 	lives, mute := s.joinNATS(), s.joinNATS()
 	for range 6 { // three times as long as the other one may
 		lives.want("PING|")
