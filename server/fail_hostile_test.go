@@ -33,7 +33,7 @@ func TestEnablerIsRefused(t *testing.T) {
 		{call("peers", "f", "S1", "secret", "1", ""), 404, "RSE_OE_UNKNOWN"},
 		{call("peers", "closed", "s1", "secret", "1", ""), 403, "RSE_OE_DISABLED"},
 		{call("peers", "g", "off", "secret", "1", ""), 403, "RSE_OE_DISABLED"},
-		{call("peers", "f", "s1", "secret", "2", ""), 426, "RSE_OE_VERSION"},
+		{call("peers", "f", "s1", "secret", "3", ""), 426, "RSE_OE_VERSION"},
 		{call("peers", "f", "s1", "secret", "", ""), 426, "RSE_OE_VERSION"},
 		{call("", "f", "s1", "secret", "1", ""), 400, "RSE_OE_REQUEST"},
 		{call("lane", "f", "s1", "secret", "1", ""), 400, "RSE_OE_REQUEST"},
