@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 	"time"
 
@@ -107,14 +106,14 @@ type reading struct {
 
 // window reads the counters after the warm-up, and again after the duration, while the load goes on.
 func window(ctx context.Context, p *harness.Pool, l *load, warmup, duration time.Duration) (begin, end reading, err error) {
-	if err := pause(ctx, warmup); err != nil {
+	if err := harness.Pause(ctx, warmup); err != nil {
 		return begin, end, err
 	}
 	if begin, err = read(p, l); err != nil {
 		return begin, end, err
 	}
 	l.recording.Store(true)
-	if err := pause(ctx, duration); err != nil {
+	if err := harness.Pause(ctx, duration); err != nil {
 		return begin, end, err
 	}
 	l.recording.Store(false)
@@ -133,16 +132,6 @@ func read(p *harness.Pool, l *load) (r reading, err error) {
 	return r, err
 }
 
-// pause lets the load go on for d.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 // verify sends payloads of that size through the pool for a moment, which also starts all its engines.
 func verify(ctx context.Context, p *harness.Pool, size int) error {
 	const clients, moment = 16, 300 * time.Millisecond
@@ -150,7 +139,7 @@ func verify(ctx context.Context, p *harness.Pool, size int) error {
 	if err != nil {
 		return err
 	}
-	err = pause(ctx, moment)
+	err = harness.Pause(ctx, moment)
 	served := l.served()
 	_, failed, first := l.stop()
 	if failed > 0 {
@@ -164,29 +153,15 @@ func verify(ctx context.Context, p *harness.Pool, size int) error {
 
 // medians returns the median over the rounds of each figure by itself, and the sum of the failures.
 func (r row) medians() (m sample) {
-	m.perSecond = median(r.rounds, func(s sample) float64 { return s.perSecond })
-	m.p50 = median(r.rounds, func(s sample) time.Duration { return s.p50 })
-	m.p99 = median(r.rounds, func(s sample) time.Duration { return s.p99 })
-	m.server = median(r.rounds, func(s sample) time.Duration { return s.server })
-	m.engines = median(r.rounds, func(s sample) time.Duration { return s.engines })
-	m.load = median(r.rounds, func(s sample) time.Duration { return s.load })
-	m.pss = median(r.rounds, func(s sample) int64 { return s.pss })
+	m.perSecond = harness.Median(r.rounds, func(s sample) float64 { return s.perSecond })
+	m.p50 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p50 })
+	m.p99 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p99 })
+	m.server = harness.Median(r.rounds, func(s sample) time.Duration { return s.server })
+	m.engines = harness.Median(r.rounds, func(s sample) time.Duration { return s.engines })
+	m.load = harness.Median(r.rounds, func(s sample) time.Duration { return s.load })
+	m.pss = harness.Median(r.rounds, func(s sample) int64 { return s.pss })
 	for _, s := range r.rounds {
 		m.failed += s.failed
 	}
 	return m
-}
-
-// median returns the middle one of the values, the mean of the middle two if their number is even.
-func median[T int64 | float64 | time.Duration](rounds []sample, value func(sample) T) T {
-	values := make([]T, len(rounds))
-	for i, s := range rounds {
-		values[i] = value(s)
-	}
-	slices.Sort(values)
-	mid := len(values) / 2
-	if len(values)%2 == 0 {
-		return (values[mid-1] + values[mid]) / 2
-	}
-	return values[mid]
 }

@@ -41,7 +41,7 @@ func (c cell) report(b *strings.Builder) {
 	for _, r := range c.rows {
 		m, ref := all[r.name], all[r.reference]
 		fmt.Fprintf(b, "| %s | %.0f | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f | %d |\n", r.name,
-			m.perSecond, ratio(m.perSecond, ref.perSecond), timeText(m.p50), timeText(m.p99), ratio(m.p99, ref.p99),
+			m.perSecond, ratio(m.perSecond, ref.perSecond), harness.TimeText(m.p50), harness.TimeText(m.p99), ratio(m.p99, ref.p99),
 			microText(m.server), ratio(m.server, ref.server), microText(m.engines), ratio(m.engines, ref.engines),
 			microText(m.load), float64(m.pss)/(1<<20), m.failed)
 	}
@@ -55,19 +55,6 @@ func ratio[T float64 | time.Duration](value, ref T) string {
 }
 
 func microText(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1e6) }
-
-// timeText writes milliseconds with three digits or so.
-func timeText(d time.Duration) string {
-	ms := d.Seconds() * 1e3
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.2f ms", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.1f ms", ms)
-	default:
-		return fmt.Sprintf("%.0f ms", ms)
-	}
-}
 
 func sizeText(size int) string {
 	switch {

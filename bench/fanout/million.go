@@ -247,7 +247,7 @@ func millionReport(o *options, rows []row[millionSample]) string {
 			mebibytes(f.before.rss), mebibytes(f.after.rss), f.rssEach, ratio(f.rssEach, ref.rssEach),
 			mebibytes(f.before.heap), mebibytes(f.after.heap), f.heapEach, ratio(f.heapEach, ref.heapEach),
 			f.delivered, ratio(f.delivered, ref.delivered), microText(f.server), ratio(f.server, ref.server), microText(f.load),
-			timeText(f.p50), timeText(f.p99), mebibytes(f.loadedRSS), r.failed)
+			harness.TimeText(f.p50), harness.TimeText(f.p99), mebibytes(f.loadedRSS), r.failed)
 	}
 	return b.String()
 }
@@ -259,19 +259,19 @@ type millionFigures struct {
 }
 
 func figuresOf(o *options, rounds []millionSample) (f millionFigures) {
-	f.subscribe = median(rounds, func(s millionSample) time.Duration { return s.subscribe })
-	f.slowest = median(rounds, func(s millionSample) time.Duration { return s.slowest })
-	f.subscribeCPU = median(rounds, func(s millionSample) time.Duration { return s.subscribeCPU })
-	f.before.rss = median(rounds, func(s millionSample) int64 { return s.before.rss })
-	f.before.heap = median(rounds, func(s millionSample) int64 { return s.before.heap })
-	f.after.rss = median(rounds, func(s millionSample) int64 { return s.after.rss })
-	f.after.heap = median(rounds, func(s millionSample) int64 { return s.after.heap })
-	f.delivered = median(rounds, func(s millionSample) float64 { return s.delivered })
-	f.server = median(rounds, func(s millionSample) time.Duration { return s.server })
-	f.load = median(rounds, func(s millionSample) time.Duration { return s.load })
-	f.p50 = median(rounds, func(s millionSample) time.Duration { return s.p50 })
-	f.p99 = median(rounds, func(s millionSample) time.Duration { return s.p99 })
-	f.loadedRSS = median(rounds, func(s millionSample) int64 { return s.loadedRSS })
+	f.subscribe = harness.Median(rounds, func(s millionSample) time.Duration { return s.subscribe })
+	f.slowest = harness.Median(rounds, func(s millionSample) time.Duration { return s.slowest })
+	f.subscribeCPU = harness.Median(rounds, func(s millionSample) time.Duration { return s.subscribeCPU })
+	f.before.rss = harness.Median(rounds, func(s millionSample) int64 { return s.before.rss })
+	f.before.heap = harness.Median(rounds, func(s millionSample) int64 { return s.before.heap })
+	f.after.rss = harness.Median(rounds, func(s millionSample) int64 { return s.after.rss })
+	f.after.heap = harness.Median(rounds, func(s millionSample) int64 { return s.after.heap })
+	f.delivered = harness.Median(rounds, func(s millionSample) float64 { return s.delivered })
+	f.server = harness.Median(rounds, func(s millionSample) time.Duration { return s.server })
+	f.load = harness.Median(rounds, func(s millionSample) time.Duration { return s.load })
+	f.p50 = harness.Median(rounds, func(s millionSample) time.Duration { return s.p50 })
+	f.p99 = harness.Median(rounds, func(s millionSample) time.Duration { return s.p99 })
+	f.loadedRSS = harness.Median(rounds, func(s millionSample) int64 { return s.loadedRSS })
 	f.rssEach = (f.after.rss - f.before.rss) / int64(o.subscriptions)
 	f.heapEach = (f.after.heap - f.before.heap) / int64(o.subscriptions)
 	return f

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -30,42 +29,12 @@ func (r *row[S]) add(err error, one S) bool {
 	return true
 }
 
-// median returns the middle one of the values, the mean of the middle two if their number is even, 0 if there is none.
-func median[S any, T int64 | float64 | time.Duration](rounds []S, value func(S) T) T {
-	if len(rounds) == 0 {
-		return 0
-	}
-	values := make([]T, len(rounds))
-	for i, s := range rounds {
-		values[i] = value(s)
-	}
-	slices.Sort(values)
-	mid := len(values) / 2
-	if len(values)%2 == 0 {
-		return (values[mid-1] + values[mid]) / 2
-	}
-	return values[mid]
-}
-
 // ratio is "-" where there is nothing to compare.
 func ratio[T int64 | float64 | time.Duration](value, ref T) string {
 	if ref == 0 || value == 0 {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", float64(value)/float64(ref))
-}
-
-// timeText writes milliseconds with three digits or so.
-func timeText(d time.Duration) string {
-	ms := d.Seconds() * 1e3
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.2f ms", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.1f ms", ms)
-	default:
-		return fmt.Sprintf("%.0f ms", ms)
-	}
 }
 
 func secondsText(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

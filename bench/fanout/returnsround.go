@@ -107,16 +107,16 @@ func returnsReport(o *options, rows []row[returnsSample]) string {
 	b.WriteString("| server | protocol | all back | p50 | p99 | since the kill | attempts | refused | other errors | server CPU | us a client | RSS | failed rounds |\n")
 	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range rows {
-		cpu := median(r.rounds, func(s returnsSample) time.Duration { return s.cpu })
+		cpu := harness.Median(r.rounds, func(s returnsSample) time.Duration { return s.cpu })
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %d | %d | %s | %s | %.1f MiB | %d |\n", r.server, r.protocol.name(),
-			secondsText(median(r.rounds, func(s returnsSample) time.Duration { return s.all })),
-			secondsText(median(r.rounds, func(s returnsSample) time.Duration { return s.p50 })),
-			secondsText(median(r.rounds, func(s returnsSample) time.Duration { return s.p99 })),
-			secondsText(median(r.rounds, func(s returnsSample) time.Duration { return s.sinceKill })),
-			median(r.rounds, func(s returnsSample) int64 { return s.attempts }),
-			median(r.rounds, func(s returnsSample) int64 { return s.refused }),
-			median(r.rounds, func(s returnsSample) int64 { return s.other }),
-			secondsText(cpu), microText(cpu/time.Duration(o.clients)), mebibytes(median(r.rounds, func(s returnsSample) int64 { return s.rss })), r.failed)
+			secondsText(harness.Median(r.rounds, func(s returnsSample) time.Duration { return s.all })),
+			secondsText(harness.Median(r.rounds, func(s returnsSample) time.Duration { return s.p50 })),
+			secondsText(harness.Median(r.rounds, func(s returnsSample) time.Duration { return s.p99 })),
+			secondsText(harness.Median(r.rounds, func(s returnsSample) time.Duration { return s.sinceKill })),
+			harness.Median(r.rounds, func(s returnsSample) int64 { return s.attempts }),
+			harness.Median(r.rounds, func(s returnsSample) int64 { return s.refused }),
+			harness.Median(r.rounds, func(s returnsSample) int64 { return s.other }),
+			secondsText(cpu), microText(cpu/time.Duration(o.clients)), mebibytes(harness.Median(r.rounds, func(s returnsSample) int64 { return s.rss })), r.failed)
 	}
 	for _, r := range rows {
 		for i, s := range r.rounds {

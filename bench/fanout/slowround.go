@@ -163,18 +163,18 @@ func slowReport(o *options, rows []row[slowSample]) string {
 			continue
 		}
 		at := func(in phase) (p50, p99 time.Duration, x float64) {
-			return median(r.rounds, func(s slowSample) time.Duration { return s.p50[in] }), median(r.rounds, func(s slowSample) time.Duration { return s.p99[in] }),
-				median(r.rounds, func(s slowSample) float64 { return float64(s.p99[in]) / float64(max(s.p99[phaseReading], 1)) })
+			return harness.Median(r.rounds, func(s slowSample) time.Duration { return s.p50[in] }), harness.Median(r.rounds, func(s slowSample) time.Duration { return s.p99[in] }),
+				harness.Median(r.rounds, func(s slowSample) float64 { return float64(s.p99[in]) / float64(max(s.p99[phaseReading], 1)) })
 		}
 		p50, p99, _ := at(phaseReading)
 		p50Blocked, p99Blocked, xBlocked := at(phaseBlocked)
 		_, p99Cut, xCut := at(phaseCut)
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %.2f | %s | %.2f | %s | %.0f %% | %.0f %% | %.1f MiB | %d |\n", r.server, r.protocol.name(),
-			timeText(p50), timeText(p99), timeText(p50Blocked), timeText(p99Blocked), xBlocked, timeText(p99Cut), xCut,
-			secondsText(median(r.rounds, func(s slowSample) time.Duration { return s.cut })),
-			100*median(r.rounds, func(s slowSample) time.Duration { return s.cpu }).Seconds(),
-			100*median(r.rounds, func(s slowSample) time.Duration { return s.load }).Seconds(),
-			mebibytes(median(r.rounds, func(s slowSample) int64 { return s.rss })), r.failed)
+			harness.TimeText(p50), harness.TimeText(p99), harness.TimeText(p50Blocked), harness.TimeText(p99Blocked), xBlocked, harness.TimeText(p99Cut), xCut,
+			secondsText(harness.Median(r.rounds, func(s slowSample) time.Duration { return s.cut })),
+			100*harness.Median(r.rounds, func(s slowSample) time.Duration { return s.cpu }).Seconds(),
+			100*harness.Median(r.rounds, func(s slowSample) time.Duration { return s.load }).Seconds(),
+			mebibytes(harness.Median(r.rounds, func(s slowSample) int64 { return s.rss })), r.failed)
 	}
 	b.WriteString("\nWhat is said of the slow one, in the last round:\n\n")
 	for _, r := range rows {

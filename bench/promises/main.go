@@ -20,12 +20,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"roundhouse/bench/harness"
@@ -56,22 +54,7 @@ type options struct {
 	results string
 }
 
-func main() {
-	o, err := parseFlags(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "promises:", err)
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "promises:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("promises", parseFlags, run) }
 
 func parseFlags(args []string) (*options, error) {
 	o := &options{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"roundhouse/bench/harness"
@@ -120,13 +119,13 @@ func perRequest(cpu time.Duration, r harness.WrkResult, body harness.Body) time.
 
 // medians returns the median over the rounds of each figure by itself, and the sum of the errors.
 func (r row) medians() (m sample) {
-	m.perSecond = median(r.rounds, func(s sample) float64 { return s.perSecond })
-	m.bytesPerSec = median(r.rounds, func(s sample) float64 { return s.bytesPerSec })
-	m.p50 = median(r.rounds, func(s sample) time.Duration { return s.p50 })
-	m.p99 = median(r.rounds, func(s sample) time.Duration { return s.p99 })
-	m.cpu = median(r.rounds, func(s sample) time.Duration { return s.cpu })
-	m.rss = median(r.rounds, func(s sample) int64 { return s.rss })
-	m.pss = median(r.rounds, func(s sample) int64 { return s.pss })
+	m.perSecond = harness.Median(r.rounds, func(s sample) float64 { return s.perSecond })
+	m.bytesPerSec = harness.Median(r.rounds, func(s sample) float64 { return s.bytesPerSec })
+	m.p50 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p50 })
+	m.p99 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p99 })
+	m.cpu = harness.Median(r.rounds, func(s sample) time.Duration { return s.cpu })
+	m.rss = harness.Median(r.rounds, func(s sample) int64 { return s.rss })
+	m.pss = harness.Median(r.rounds, func(s sample) int64 { return s.pss })
 	for _, s := range r.rounds {
 		m.errors += s.errors
 	}
@@ -140,18 +139,4 @@ func (r row) parts(ref row) []float64 {
 		parts[i] = r.rounds[i].perSecond / max(ref.rounds[i].perSecond, 1)
 	}
 	return parts
-}
-
-// median returns the middle one of the values, the mean of the middle two if their number is even.
-func median[S any, T int64 | float64 | time.Duration](rounds []S, value func(S) T) T {
-	values := make([]T, len(rounds))
-	for i, s := range rounds {
-		values[i] = value(s)
-	}
-	slices.Sort(values)
-	mid := len(values) / 2
-	if len(values)%2 == 0 {
-		return (values[mid-1] + values[mid]) / 2
-	}
-	return values[mid]
 }

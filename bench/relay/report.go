@@ -46,7 +46,7 @@ func (c cell) report(b *strings.Builder, reference string) {
 	for _, r := range c.rows {
 		m := r.medians()
 		fmt.Fprintf(b, "| %s | %s | %s | %.0f | %s | %s | %s |", r.name, rateText(m.perSecond),
-			ratio(m.perSecond, ref.perSecond), m.bytesPerSec/(1<<20), timeText(m.p50), timeText(m.p99), ratio(m.p99, ref.p99))
+			ratio(m.perSecond, ref.perSecond), m.bytesPerSec/(1<<20), harness.TimeText(m.p50), harness.TimeText(m.p99), ratio(m.p99, ref.p99))
 		if m.rss == 0 { // the origin
 			b.WriteString(" - | - | - | - |")
 		} else {
@@ -69,7 +69,7 @@ func (c cell) reportTarget(b *strings.Builder, what *comparison) {
 			continue
 		}
 		parts := r.parts(c.rows[i])
-		mid, verdict := median(parts, func(p float64) float64 { return p }), "reached"
+		mid, verdict := harness.Median(parts, func(p float64) float64 { return p }), "reached"
 		if mid < what.target {
 			verdict = "MISSED"
 		}
@@ -93,19 +93,6 @@ func rateText(perSecond float64) string {
 		return fmt.Sprintf("%.1f", perSecond)
 	}
 	return fmt.Sprintf("%.0f", perSecond)
-}
-
-// timeText writes milliseconds with three digits or so.
-func timeText(d time.Duration) string {
-	ms := d.Seconds() * 1e3
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.2f ms", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.1f ms", ms)
-	default:
-		return fmt.Sprintf("%.0f ms", ms)
-	}
 }
 
 func sizeText(size int64) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"time"
 
 	"roundhouse/bench/harness"
@@ -185,14 +184,14 @@ type reading struct {
 
 // window reads the counters after the warm-up, and again after the duration, while the load goes on.
 func window(ctx context.Context, o *options, s *harness.NATSServer, p load.Player) (begin, end reading, err error) {
-	if err := pause(ctx, o.warmup); err != nil {
+	if err := harness.Pause(ctx, o.warmup); err != nil {
 		return begin, end, err
 	}
 	if begin, err = read(s, p); err == nil {
 		err = p.Record(true)
 	}
 	if err == nil {
-		err = pause(ctx, o.duration)
+		err = harness.Pause(ctx, o.duration)
 	}
 	if err == nil {
 		err = p.Record(false)
@@ -211,41 +210,14 @@ func read(s *harness.NATSServer, p load.Player) (r reading, err error) {
 	return r, err
 }
 
-// pause lets the load go on for d.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 // medians returns the median over the rounds of each figure by itself.
 func (r row) medians() (m sample) {
-	m.sent = median(r.rounds, func(s sample) float64 { return s.sent })
-	m.delivered = median(r.rounds, func(s sample) float64 { return s.delivered })
-	m.p50 = median(r.rounds, func(s sample) time.Duration { return s.p50 })
-	m.p99 = median(r.rounds, func(s sample) time.Duration { return s.p99 })
-	m.server = median(r.rounds, func(s sample) time.Duration { return s.server })
-	m.load = median(r.rounds, func(s sample) time.Duration { return s.load })
-	m.rss = median(r.rounds, func(s sample) int64 { return s.rss })
+	m.sent = harness.Median(r.rounds, func(s sample) float64 { return s.sent })
+	m.delivered = harness.Median(r.rounds, func(s sample) float64 { return s.delivered })
+	m.p50 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p50 })
+	m.p99 = harness.Median(r.rounds, func(s sample) time.Duration { return s.p99 })
+	m.server = harness.Median(r.rounds, func(s sample) time.Duration { return s.server })
+	m.load = harness.Median(r.rounds, func(s sample) time.Duration { return s.load })
+	m.rss = harness.Median(r.rounds, func(s sample) int64 { return s.rss })
 	return m
-}
-
-// median returns the middle one of the values, the mean of the middle two if their number is even, 0 if there is none.
-func median[T int64 | float64 | time.Duration](rounds []sample, value func(sample) T) T {
-	if len(rounds) == 0 {
-		return 0
-	}
-	values := make([]T, len(rounds))
-	for i, s := range rounds {
-		values[i] = value(s)
-	}
-	slices.Sort(values)
-	mid := len(values) / 2
-	if len(values)%2 == 0 {
-		return (values[mid-1] + values[mid]) / 2
-	}
-	return values[mid]
 }

@@ -58,7 +58,7 @@ func (c cell) report(b *strings.Builder) {
 		m, ref := r.medians(), references[r.reference]
 		fmt.Fprintf(b, "| %s | %s | %.0f | %s | %.0f | %.1f | %s | %s | %s | %s | %s | %s | %.1f | %s | %d |\n", r.server, r.generator,
 			m.delivered, ratio(m.delivered, ref.delivered), m.sent, m.delivered*float64(c.scenario.Size)/1e6,
-			timeText(m.p50), timeText(m.p99), ratio(m.p99, ref.p99),
+			harness.TimeText(m.p50), harness.TimeText(m.p99), ratio(m.p99, ref.p99),
 			microText(m.server), ratio(m.server, ref.server), microText(m.load), mebibytes(m.rss), ratio(m.rss, ref.rss), r.failed)
 	}
 }
@@ -71,18 +71,5 @@ func ratio[T int64 | float64 | time.Duration](value, ref T) string {
 }
 
 func microText(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()*1e6) }
-
-// timeText writes milliseconds with three digits or so.
-func timeText(d time.Duration) string {
-	ms := d.Seconds() * 1e3
-	switch {
-	case ms < 10:
-		return fmt.Sprintf("%.2f ms", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.1f ms", ms)
-	default:
-		return fmt.Sprintf("%.0f ms", ms)
-	}
-}
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

@@ -12,12 +12,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"roundhouse/bench/harness"
@@ -37,22 +33,7 @@ type options struct {
 // fastBody is what the fast clients get, and what tells that a contender is ready.
 var fastBody = harness.Body{Name: "100b.bin", Size: 100}
 
-func main() {
-	o, err := parseFlags(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "slow:", err)
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "slow:", err)
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("slow", parseFlags, run) }
 
 func parseFlags(args []string) (*options, error) {
 	o := &options{}
