@@ -19,7 +19,7 @@ func TestJunctions(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "x")
 	})
-	startEnabler(t, r, "s1", back)
+	e := startWatchedEnabler(t, r, back)
 	eventually(t, "lanes", func() bool { rows, _ := r.rows("/api/lanes"); return len(rows) == r.cfg.Loops })
 	shows := func(active, idle string) func() bool {
 		return func() bool {
@@ -33,6 +33,9 @@ func TestJunctions(t *testing.T) {
 	answer := begin("GET", r.url("/slow"), "")
 	<-began
 	eventually(t, "one that carries a request", shows("1", "0"))
+	if s := e.Stats(); s.Active != 1 || s.Connections != 1 {
+		t.Errorf("the enabler itself: %d of %d", s.Active, s.Connections)
+	}
 	close(let)
 	if o := <-answer; o.status != http.StatusOK {
 		t.Error(o)

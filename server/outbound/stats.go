@@ -156,7 +156,7 @@ func LatencyBounds() []time.Duration { return append([]time.Duration(nil), laten
 // Stats reads the counters.
 func (e *Enabler) Stats() Stats {
 	t := Stats{Lanes: e.lanes.Load(), Streams: e.streams.Load(), Requests: e.requests.Load(), Up: e.monitor.up.Load(),
-		Connections: e.slots.open.Load(), Idle: e.idle.Load(), Waiting: e.slots.waiting.Load(), Held: e.limits.held.Load(),
+		Active: int64(junctionsOf(e).Active), Connections: e.slots.open.Load(), Idle: e.idle.Load(), Waiting: e.slots.waiting.Load(), Held: e.limits.held.Load(),
 		Errors: map[string]int64{}, Affinity: map[string]int64{}, Phases: map[string]Times{}}
 	for _, name := range phaseNames {
 		t.Phases[name] = Times{Counts: make([]int64, len(latencyBounds)+1)}
