@@ -66,3 +66,23 @@ func TestPassport(t *testing.T) {
 		})
 	}
 }
+
+// TestEnablerVerbosity: what each verbosity adds to the log of an enabler.
+func TestEnablerVerbosity(t *testing.T) {
+	r := startRelay(t, nil)
+	backend := startBackend(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") })
+	for v, want := range []struct{ requests, packets, bytes bool }{{}, {}, {true, false, false}, {true, true, false}, {true, true, false}, {true, true, true}} {
+		e := startEnablerWith(t, r, "s1", backend, func(c *config.Enabler) { c.Verbosity = v })
+		if status, _ := r.get("/path?secret"); status != http.StatusOK {
+			t.Fatalf("a request: %d", status)
+		}
+		e.stop(t)
+		text := e.log.text()
+		for part, there := range map[string]bool{"msg=request": want.requests, "path=/path": want.requests, "op=response": want.packets,
+			"hex=68656c6c6f": want.bytes, "secret": false} {
+			if strings.Contains(text, part) != there {
+				t.Errorf("verbosity %d: %q is there: %v\n%s", v, part, !there, text)
+			}
+		}
+	}
+}
