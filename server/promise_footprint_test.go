@@ -54,16 +54,13 @@ func atRest(t testing.TB, r *relayChild, enablers []*child) footprint {
 	return f
 }
 
-// again waits until no more is used than in f: as many descriptors and goroutines, and 5 per cent more memory. What is resident depends on when
+// again waits until no more is used than in f: as many descriptors and goroutines, and 5 per cent and spare bytes more memory. What is resident depends on when
 // the runtime collects, and where it puts things: only the full length is held to it, and to 10 per cent; that of the enablers, which begin
 // small and have carried ten times as much at the end, is told.
-func (f footprint) again(t testing.TB, r *relayChild, enablers []*child) footprint {
+func (f footprint) again(t testing.TB, r *relayChild, enablers []*child, spare int64) footprint {
 	t.Helper()
 	now := footprintOf(t, r, enablers)
-	more := f.live / 20
-	if !isFull() {
-		more += 128 << 10 // a short load leaves the heap small, and nonces and pools are in it
-	}
+	more := f.live/20 + spare
 	tooMuch := ""
 	defer func() {
 		if tooMuch != "" {

@@ -50,9 +50,9 @@ func reloadFile(t testing.TB, path string, n int) {
 // full length six hundred times; one of ten with a file that is wrong. Nothing is lost. The first reloads are left out of what is measured:
 // after all the others nothing of them is left.
 func TestPromise02(t *testing.T) {
-	warmUp, n := 20, 80
+	warmUp, n, spare := 20, 80, int64(128<<10) // a short load leaves the heap small, and what pools keep is in it
 	if isFull() {
-		warmUp, n = 100, 500
+		warmUp, n, spare = 100, 500, 0
 	}
 	path := filepath.Join(t.TempDir(), "roundhouse.toml")
 	reloadFile(t, path, 0)
@@ -85,7 +85,7 @@ func TestPromise02(t *testing.T) {
 	run(1, warmUp)
 	before := atRest(t, r, enablers)
 	run(warmUp+1, warmUp+n)
-	after := before.again(t, r, enablers)
+	after := before.again(t, r, enablers, spare)
 	t.Logf("%d reloads: %d sent, %d answered, %d lost; before: %v; after: %v", n, l.sent.Load(), l.answered.Load(), l.failed.Load(), before, after)
 	if l.failed.Load() > 0 {
 		t.Error(l.why)
