@@ -25,11 +25,12 @@ func (d *Door) edit(change func(cfg *config.Config) (warning string, err error))
 	return warning, err
 }
 
-// editOption is edit for an option. What is read at the start only is refused: it would be shown and not hold.
+// editOption is edit for an option. What is read at the start only is refused: it would be shown and not hold. So is what switches security
+// off: that is for those who write the files.
 func (r *run) editOption(name string, change func(cfg *config.Config) (warning string, err error)) (string, error) {
 	all := config.Options()
 	i := slices.IndexFunc(all, func(o config.Option) bool { return strings.EqualFold(o.Name, name) })
-	if i >= 0 && all[i].Effect == config.EffectStart {
+	if i >= 0 && (all[i].Effect == config.EffectStart || all[i].Key == "access.driver") {
 		return "", fmt.Errorf("%s: it is read at the start only: set it in a file", all[i].Name)
 	}
 	judged := i >= 0 && strings.HasPrefix(all[i].Key, "access.")
