@@ -26,7 +26,7 @@ build: ## build bin/roundhouse and bin/rsoe, and link bin/rshost and bin/rsoe2
 	@ln -sf rsoe bin/rsoe2
 
 test: tools ## run all tests, with the race detector and in random order
-	@go test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+	@go test -race -shuffle=on -parallel=8 -timeout=$(TIMEOUT) ./...
 	@go test -run Allocates ./server
 
 race: tools ## run all tests three times over, to give races a chance to show

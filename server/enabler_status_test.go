@@ -12,6 +12,7 @@ import (
 // TestAcceptance13 has a back end say by status_url that it is down, and up: the relay knows within twice -d, and sends no request
 // meanwhile.
 func TestAcceptance13(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	var sick atomic.Bool
 	var early atomic.Int64 // requests that came when the relay had said that there was no server
 	var told atomic.Bool

@@ -98,6 +98,7 @@ func TestBackendStalls(t *testing.T) {
 
 // TestUpgradedEnds has a back end end an upgraded connection, well and with a reset: the client can tell one from the other.
 func TestUpgradedEnds(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	backend := listenRaw(t, func(c net.Conn) {
 		in := bufio.NewReader(c)
 		path, err := readRequestHead(in)

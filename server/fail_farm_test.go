@@ -55,6 +55,7 @@ func share(t *testing.T, r *relayUnderTest, n int) map[string]int {
 
 // TestServersTakeTurns follows a farm of three through the loss of an enabler and of a back end, and back.
 func TestServersTakeTurns(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	r := startRelay(t, twoFarms)
 	var backends []*counted
 	var enablers []*enabler

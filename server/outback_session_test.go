@@ -159,6 +159,7 @@ func TestSessionAfterEpoch(t *testing.T) {
 // TestAcceptance16 is about junctions: max_junction of the relay goes above -jl, idle ones leave after max_junction_idle_sec, and between
 // -jsl and -jsh spare ones are kept.
 func TestAcceptance16(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	const low, high, most = 2, 4, 8
 	release := make(chan struct{})
 	var mu sync.Mutex

@@ -106,6 +106,7 @@ const passUpgrade = `proxy_set_header Upgrade $http_upgrade; proxy_set_header Co
 // TestTransportNginxGathers has nginx gather request bodies, which a lane's never end: the enabler goes over to WebSocket
 // before it would have given the other form up.
 func TestTransportNginxGathers(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	r := startRelay(t, nil)
 	addr := nginxFor(t, r.addr, "proxy_request_buffering on; "+passUpgrade)
 	e := runEnablerWith(t, r, "s1", startEcho(t), "secret", via(t, addr, ""))
@@ -188,6 +189,7 @@ func blocks(size int) func(dst, src net.Conn, in *bufio.Reader, towards bool) {
 // TestAcceptance15Padding puts a proxy in between that passes on full blocks of 4 KiB only: with padding lanes work over HTTP, without
 // it none is taken for one that works.
 func TestAcceptance15Padding(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	padded := startRelay(t, func(c *config.Config) { c.Relay.Lane.PadSize = 4 << 10 })
 	e := runEnablerWith(t, padded, "s1", startEcho(t), "secret", via(t, proxy(t, padded.addr, blocks(4<<10)), "auto"))
 	e.travels(t, padded, "http")

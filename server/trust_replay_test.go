@@ -180,6 +180,7 @@ func signedEarlier(token, said string) string {
 
 // TestSignedPurpose changes each thing that a signature covers.
 func TestSignedPurpose(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	r := startRelay(t, nil)
 	name := nameOf(t, r)
 	is := map[string]string{"method": "GET", "op": "up", "farm": "f", "server": "s1", "run": "r1", "lane": "r1.1/0", "instance": name}
