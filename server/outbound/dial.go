@@ -80,7 +80,7 @@ func (w *way) to(host string, port int) *route {
 		host, port = c.Host, c.Port
 	}
 	r := &route{host: net.JoinHostPort(host, strconv.Itoa(port)), target: w.conf.URLSuffix, auth: w.auth + peer}
-	r.dial = loop.DialOptions{Network: "tcp", Addr: r.host, Timeout: dialTime, Unsent: unsent}
+	r.dial = loop.DialOptions{Network: "tcp", Addr: r.host, Timeout: dialTime, Unsent: unsentToRelay}
 	if w.trust != nil {
 		r.dial.TLS = w.trust.config(host)
 	}

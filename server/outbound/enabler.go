@@ -165,7 +165,7 @@ func (e *Enabler) prepare() (err error) {
 // setBackend makes connections to the back end use the certificates of now. It may read files: never call it on a loop.
 func (e *Enabler) setBackend() {
 	b := &e.cfg.Backend
-	o := &loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(b.Host, strconv.Itoa(b.Port)), Timeout: dialTime, Unsent: unsent}
+	o := &loop.DialOptions{Network: "tcp", Addr: net.JoinHostPort(b.Host, strconv.Itoa(b.Port)), Timeout: dialTime, Unsent: unsentToBackend}
 	if b.Unix != "" {
 		o.Network, o.Addr = "unix", b.Unix
 	}
@@ -181,9 +181,12 @@ func (e *Enabler) setBackend() {
 // dialTime is how long connecting to a back end or a relay may take.
 const dialTime = 10 * time.Second
 
-// unsent is how many bytes the kernel holds for a relay or a back end that takes them slowly, beside what is on its way: what waits in a
-// lane's socket delays everything that comes after it.
-const unsent = 256 << 10
+// What the kernel holds for who takes it slowly, beside what is on its way, in bytes. What waits in a lane's socket delays all that comes
+// after it, but with less than a MiB the lane has to wait for the socket too often.
+const (
+	unsentToBackend = 256 << 10
+	unsentToRelay   = 1 << 20
+)
 
 // Serve runs the enabler until ctx ends and it has drained.
 func (e *Enabler) Serve(ctx context.Context) {
