@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -220,6 +221,34 @@ func TestFarmBody(t *testing.T) {
 	}
 	if n := r.met("body"); n != 2 {
 		t.Errorf("%d were counted", n)
+	}
+}
+
+// TestRecordsNameTheClient has a trusted proxy, and one that is not trusted, say who the client is: in the records stands who it is, of what is
+// relayed and of what is refused.
+func TestRecordsNameTheClient(t *testing.T) {
+	for _, row := range []struct{ trusted, want string }{{"127.0.0.1/32", "198.51.100.1"}, {"127.0.0.2/32", "127.0.0.1"}} {
+		file := filepath.Join(t.TempDir(), "access.log")
+		r, _ := limitedFarm(t, func(cfg *config.Config, l *config.FarmLimits) {
+			cfg.Relay.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(row.trusted)}
+			cfg.Relay.AccessLog = file
+		})
+		for _, path := range []string{r.url("/fast"), "http://" + r.addr + "/cli/iarelayserver/nowhere/x"} {
+			q, err := http.NewRequest("GET", path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Header.Set("X-Forwarded-For", "192.0.2.1, 198.51.100.1")
+			resp, err := http.DefaultClient.Do(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+		eventually(t, "two records", func() bool {
+			b, err := os.ReadFile(file)
+			return err == nil && bytes.Count(b, []byte(" "+row.want+" \"GET ")) == 2
+		})
 	}
 }
 

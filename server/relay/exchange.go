@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/netip"
 	"time"
 
 	"roundhouse/codec/http1"
@@ -19,8 +20,9 @@ type exchange struct {
 	farm    *farmView
 	server  *farm.Server // nil until one is chosen
 	began   time.Time
-	hash    uint64    // of the client's address, when the farm goes by that
-	waits   time.Time // until when it may wait for a server; zero: it has not waited
+	from    netip.Addr // of the client, as a trusted proxy tells it; invalid: it is the connection's
+	hash    uint64     // of the client's address, when the farm goes by that
+	waits   time.Time  // until when it may wait for a server; zero: it has not waited
 	retried bool
 	parked  bool   // it waits for a server
 	orphan  bool   // its farm is that of an earlier configuration, and the one in force has none of that name
@@ -95,6 +97,7 @@ func (c *client) startExchange(q *http1.Request, f *farmView, to route) {
 	s := c.s
 	x := s.newExchange()
 	x.s, x.client, x.farm, x.began = s, c, f, s.loop.Now()
+	x.from = told(c, q)
 	x.req.minor, x.req.isHead, x.req.idempotent = int8(q.Minor), q.Head, q.Idempotent
 	x.req.keepAlive, x.req.wantsUpgrade, x.req.expects = q.KeepAlive, q.Upgrade, q.Expect100
 	x.req.left, x.req.most, x.resp.left = q.ContentLength, f.mostBody(s.view.cfg), -1

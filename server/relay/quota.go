@@ -97,6 +97,14 @@ func (c *client) judgedBy(q *http1.Request) netip.Addr {
 	return forwardedAddr(q.Fields, peer, c.s.view.trusts)
 }
 
+// told is the client's address as a trusted proxy tells it; invalid: none does, it is the connection's.
+func told(c *client, q *http1.Request) (from netip.Addr) {
+	if c.trusted {
+		from = c.judgedBy(q)
+	}
+	return from
+}
+
 // begin counts a request against the limits of its farm, for as long as its client waits for it. False means that too many are in
 // flight.
 func (u *quota) begin(f *farmView) bool {

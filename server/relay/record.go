@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -116,7 +117,7 @@ func (x *exchange) log(f *failure) {
 	}
 	method, path, _ := bytes.Cut(x.req.head[:min(x.req.path, len(x.req.head))], []byte{' '})
 	x.s.recorded = record{
-		at: x.began, total: total, loop: x.s.loop.Index(), client: x.client, farm: x.farm, server: x.server, x: x, f: f, status: status,
+		at: x.began, total: total, loop: x.s.loop.Index(), client: x.client, from: x.from, farm: x.farm, server: x.server, x: x, f: f, status: status,
 		method: method, path: path, agent: headField(x.req.head, "user-agent:"), affinity: binding,
 	}
 	x.s.record(form)
@@ -158,6 +159,7 @@ func (s *shard) logRefused(c *client, q *http1.Request, status int, f *failure) 
 	}
 	s.recorded = record{at: s.loop.Now(), loop: s.loop.Index(), client: c, farm: s.asked, x: &noExchange, f: f, status: status}
 	if q != nil {
+		s.recorded.from = told(c, q)
 		s.recorded.method, s.recorded.path, s.recorded.agent = q.Method, q.Path, fieldValue(q.Fields, "user-agent")
 	}
 	s.record(form)
@@ -178,6 +180,9 @@ type record struct {
 	f        *failure // nil: nothing went wrong
 	status   int
 	affinity affinity
+
+	from     netip.Addr // of the client, as a trusted proxy tells it
+	fromText [64]byte   // of it
 
 	method, path, agent []byte // path with its query; nil: it could not be read
 }
@@ -277,7 +282,7 @@ func (r *record) indexes() (all logfile.Index) {
 
 // appendLine appends a record of form line, less its time.
 func appendLine(b []byte, r *record) []byte {
-	b = append(append(b, r.client.ip...), " \""...)
+	b = append(append(b, r.clientIP()...), " \""...)
 	if r.method != nil {
 		b = append(append(b, r.method...), ' ')
 		b = appendPath(b, r.path)
@@ -394,7 +399,7 @@ var columns = [...]column{
 	{original: "server", name: "server", text: (*record).serverID},
 	{original: "affinity", name: "affinity", text: func(r *record) string { return affinityNames[r.affinity] }},
 	{original: "ua", name: "user_agent", bytes: func(r *record) []byte { return r.agent }},
-	{original: "client", name: "client", bytes: func(r *record) []byte { return r.client.ip }},
+	{original: "client", name: "client", bytes: (*record).clientIP},
 	{original: "error", name: "error", text: (*record).errorName},
 	{original: "passport", name: "passport", bytes: func(r *record) []byte { return r.x.trace.passport.Append(nil) }},
 }
@@ -448,6 +453,14 @@ func (r *record) up() time.Duration {
 		return r.total - n.assigned
 	}
 	return max(0, n.sent-n.assigned)
+}
+
+// clientIP is the address of who asked, as a trusted proxy tells it, else of the connection.
+func (r *record) clientIP() []byte {
+	if r.from.IsValid() {
+		return r.from.AppendTo(r.fromText[:0])
+	}
+	return r.client.ip
 }
 
 func (r *record) rtp() time.Duration {
